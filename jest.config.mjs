@@ -1,3 +1,4 @@
+// Jest for every package: TypeScript as Node runs it, ES modules, sources instead of builds.
 import { fileURLToPath } from 'node:url';
 
 export default {

@@ -361,8 +361,10 @@ export interface Vote {
   fence: number;
   /** For MISMATCH and INVALID: the first field at fault. Empty for a MISMATCH told to anyone but the original payer. */
   field: string;
-  /** For COMMITTED: the id was applied before this call, which moved nothing. False when side is BOTH and this call applied it. */
+  /** For NO and COMMITTED: this was so before the call, which changed nothing. */
   replayed: boolean;
+  /** For NO and COMMITTED: since when. */
+  atUnixMs: bigint;
 }
 
 export interface DecideRequest {
@@ -2031,7 +2033,7 @@ export const PrepareResponse: MessageFns<PrepareResponse> = {
 };
 
 function createBaseVote(): Vote {
-  return { kind: 0, reason: 0, fence: 0, field: "", replayed: false };
+  return { kind: 0, reason: 0, fence: 0, field: "", replayed: false, atUnixMs: 0n };
 }
 
 export const Vote: MessageFns<Vote> = {
@@ -2050,6 +2052,12 @@ export const Vote: MessageFns<Vote> = {
     }
     if (message.replayed !== false) {
       writer.uint32(40).bool(message.replayed);
+    }
+    if (message.atUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.atUnixMs) !== message.atUnixMs) {
+        throw new globalThis.Error("value provided for field message.atUnixMs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.atUnixMs);
     }
     return writer;
   },
@@ -2107,6 +2115,14 @@ export const Vote: MessageFns<Vote> = {
             message.replayed = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.atUnixMs = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2126,6 +2142,11 @@ export const Vote: MessageFns<Vote> = {
       fence: isSet(object.fence) ? globalThis.Number(object.fence) : 0,
       field: isSet(object.field) ? globalThis.String(object.field) : "",
       replayed: isSet(object.replayed) ? globalThis.Boolean(object.replayed) : false,
+      atUnixMs: isSet(object.atUnixMs)
+        ? BigInt(object.atUnixMs)
+        : isSet(object.at_unix_ms)
+        ? BigInt(object.at_unix_ms)
+        : 0n,
     };
   },
 
@@ -2146,6 +2167,9 @@ export const Vote: MessageFns<Vote> = {
     if (message.replayed !== false) {
       obj.replayed = message.replayed;
     }
+    if (message.atUnixMs !== 0n) {
+      obj.atUnixMs = message.atUnixMs.toString();
+    }
     return obj;
   },
 
@@ -2159,6 +2183,7 @@ export const Vote: MessageFns<Vote> = {
     message.fence = object.fence ?? 0;
     message.field = object.field ?? "";
     message.replayed = object.replayed ?? false;
+    message.atUnixMs = (object.atUnixMs !== undefined && object.atUnixMs !== null) ? BigInt(object.atUnixMs) : 0n;
     return message;
   },
 };

@@ -256,10 +256,13 @@ export interface Inquiry {
   /** 16 bytes. */
   transferId: Buffer;
   attempt: number;
-  /** 16 bytes: the fingerprint of the prepared leg. */
-  fingerprint: Buffer;
   /** When the attempt may be given up, as the Prepare said. */
   deadlineUnixMs: bigint;
+  /** The body of the prepared leg: what the log writes down if it has to abort the attempt. */
+  from: AccountName | undefined;
+  to: AccountName | undefined;
+  amount: Money | undefined;
+  memo: string;
 }
 
 export interface InquireDecisionsResponse {
@@ -2193,7 +2196,15 @@ export const InquireDecisionsRequest: MessageFns<InquireDecisionsRequest> = {
 };
 
 function createBaseInquiry(): Inquiry {
-  return { transferId: Buffer.alloc(0), attempt: 0, fingerprint: Buffer.alloc(0), deadlineUnixMs: 0n };
+  return {
+    transferId: Buffer.alloc(0),
+    attempt: 0,
+    deadlineUnixMs: 0n,
+    from: undefined,
+    to: undefined,
+    amount: undefined,
+    memo: "",
+  };
 }
 
 export const Inquiry: MessageFns<Inquiry> = {
@@ -2204,14 +2215,23 @@ export const Inquiry: MessageFns<Inquiry> = {
     if (message.attempt !== 0) {
       writer.uint32(16).uint32(message.attempt);
     }
-    if (message.fingerprint.length !== 0) {
-      writer.uint32(26).bytes(message.fingerprint);
-    }
     if (message.deadlineUnixMs !== 0n) {
       if (BigInt.asIntN(64, message.deadlineUnixMs) !== message.deadlineUnixMs) {
         throw new globalThis.Error("value provided for field message.deadlineUnixMs of type int64 too large");
       }
-      writer.uint32(32).int64(message.deadlineUnixMs);
+      writer.uint32(24).int64(message.deadlineUnixMs);
+    }
+    if (message.from !== undefined) {
+      AccountName.encode(message.from, writer.uint32(34).fork()).join();
+    }
+    if (message.to !== undefined) {
+      AccountName.encode(message.to, writer.uint32(42).fork()).join();
+    }
+    if (message.amount !== undefined) {
+      Money.encode(message.amount, writer.uint32(50).fork()).join();
+    }
+    if (message.memo !== "") {
+      writer.uint32(58).string(message.memo);
     }
     return writer;
   },
@@ -2246,19 +2266,43 @@ export const Inquiry: MessageFns<Inquiry> = {
             continue;
           }
           case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.fingerprint = Buffer.from(reader.bytes());
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
+            if (tag !== 24) {
               break;
             }
 
             message.deadlineUnixMs = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.from = AccountName.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.to = AccountName.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.amount = Money.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.memo = reader.string();
             continue;
           }
         }
@@ -2281,12 +2325,15 @@ export const Inquiry: MessageFns<Inquiry> = {
         ? Buffer.from(bytesFromBase64(object.transfer_id))
         : Buffer.alloc(0),
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
-      fingerprint: isSet(object.fingerprint) ? Buffer.from(bytesFromBase64(object.fingerprint)) : Buffer.alloc(0),
       deadlineUnixMs: isSet(object.deadlineUnixMs)
         ? BigInt(object.deadlineUnixMs)
         : isSet(object.deadline_unix_ms)
         ? BigInt(object.deadline_unix_ms)
         : 0n,
+      from: isSet(object.from) ? AccountName.fromJSON(object.from) : undefined,
+      to: isSet(object.to) ? AccountName.fromJSON(object.to) : undefined,
+      amount: isSet(object.amount) ? Money.fromJSON(object.amount) : undefined,
+      memo: isSet(object.memo) ? globalThis.String(object.memo) : "",
     };
   },
 
@@ -2298,11 +2345,20 @@ export const Inquiry: MessageFns<Inquiry> = {
     if (message.attempt !== 0) {
       obj.attempt = Math.round(message.attempt);
     }
-    if (message.fingerprint.length !== 0) {
-      obj.fingerprint = base64FromBytes(message.fingerprint);
-    }
     if (message.deadlineUnixMs !== 0n) {
       obj.deadlineUnixMs = message.deadlineUnixMs.toString();
+    }
+    if (message.from !== undefined) {
+      obj.from = AccountName.toJSON(message.from);
+    }
+    if (message.to !== undefined) {
+      obj.to = AccountName.toJSON(message.to);
+    }
+    if (message.amount !== undefined) {
+      obj.amount = Money.toJSON(message.amount);
+    }
+    if (message.memo !== "") {
+      obj.memo = message.memo;
     }
     return obj;
   },
@@ -2314,10 +2370,17 @@ export const Inquiry: MessageFns<Inquiry> = {
     const message = createBaseInquiry();
     message.transferId = object.transferId ?? Buffer.alloc(0);
     message.attempt = object.attempt ?? 0;
-    message.fingerprint = object.fingerprint ?? Buffer.alloc(0);
     message.deadlineUnixMs = (object.deadlineUnixMs !== undefined && object.deadlineUnixMs !== null)
       ? BigInt(object.deadlineUnixMs)
       : 0n;
+    message.from = (object.from !== undefined && object.from !== null)
+      ? AccountName.fromPartial(object.from)
+      : undefined;
+    message.to = (object.to !== undefined && object.to !== null) ? AccountName.fromPartial(object.to) : undefined;
+    message.amount = (object.amount !== undefined && object.amount !== null)
+      ? Money.fromPartial(object.amount)
+      : undefined;
+    message.memo = object.memo ?? "";
     return message;
   },
 };
