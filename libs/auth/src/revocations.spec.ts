@@ -1,0 +1,82 @@
+// Revocations: durable before they are acknowledged, and forgotten only when the token has expired anyway.
+
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { createRevocations, type RevocationRow, type RevocationStore } from './revocations.ts';
+
+describe('revocations', () => {
+  let nowMs: number;
+  let store: RevocationStore & { rows: Map<string, RevocationRow>; beforeInsert: Promise<void>; deletions: number };
+
+  beforeEach(() => {
+    nowMs = 1_000_000;
+    store = {
+      rows: new Map(),
+      beforeInsert: Promise.resolve(),
+      deletions: 0,
+      async insert(row) {
+        await store.beforeInsert;
+        store.rows.set(`${row.issuer} ${row.jti}`, row);
+      },
+      load: (now) => [...store.rows.values()].filter((row) => row.expiresAtMs > now),
+      deleteExpired(now) {
+        store.deletions += 1;
+        for (const [key, row] of store.rows) if (row.expiresAtMs <= now) store.rows.delete(key);
+      },
+    };
+  });
+
+  const open = () => createRevocations({ store, nowMs: () => nowMs });
+
+  it('refuses the revoked token, and no other', async () => {
+    const revocations = await open();
+    await revocations.revoke('gateway-1', 'a', nowMs + 1000);
+    expect(revocations.isRevoked('gateway-1', 'a')).toBe(true);
+    expect(revocations.isRevoked('gateway-2', 'a')).toBe(false);
+    expect(revocations.isRevoked('gateway-1', 'b')).toBe(false);
+    expect(revocations.isRevoked('gateway', '-1a')).toBe(false);
+  });
+
+  it('refuses it after a restart, too', async () => {
+    await (await open()).revoke('gateway-1', 'a', nowMs + 1000);
+    expect((await open()).isRevoked('gateway-1', 'a')).toBe(true);
+  });
+
+  it('resolves after the row is written, and refuses the token already before', async () => {
+    let written: () => void = () => {};
+    store.beforeInsert = new Promise((resolve) => { written = resolve; });
+    const revocations = await open();
+    let isDone = false;
+    const revoked = revocations.revoke('gateway-1', 'a', nowMs + 1000).then(() => { isDone = true; });
+    expect(revocations.isRevoked('gateway-1', 'a')).toBe(true);
+    await new Promise((resolve) => { setImmediate(resolve); });
+    expect(isDone).toBe(false);
+    written();
+    await revoked;
+    expect(store.rows.size).toBe(1);
+  });
+
+  it('rejects when the row cannot be written; repeating it writes the row', async () => {
+    const revocations = await open();
+    store.beforeInsert = Promise.reject(new Error('disk full'));
+    await expect(revocations.revoke('gateway-1', 'a', nowMs + 1000)).rejects.toThrow('disk full');
+    expect(revocations.isRevoked('gateway-1', 'a')).toBe(true);
+    store.beforeInsert = Promise.resolve();
+    await revocations.revoke('gateway-1', 'a', nowMs + 1000);
+    expect((await open()).isRevoked('gateway-1', 'a')).toBe(true);
+  });
+
+  it('does not keep what has expired', async () => {
+    const revocations = await open();
+    await revocations.revoke('gateway-1', 'a', nowMs);
+    expect(store.rows.size).toBe(0);
+    await revocations.revoke('gateway-1', 'b', nowMs + 1000);
+    nowMs += 60_000;
+    await revocations.revoke('gateway-1', 'c', nowMs + 1000);
+    expect([...store.rows.keys()]).toEqual(['gateway-1 c']);
+    expect(revocations.isRevoked('gateway-1', 'b')).toBe(false);
+    expect(store.deletions).toBe(2);
+    nowMs += 1000;
+    await open();
+    expect(store.rows.size).toBe(0);
+  });
+});

@@ -1,0 +1,79 @@
+// Which tokens were logged out before they expired: a set in memory, backed by a durable store.
+
+/** Revocation is by issuer and token id, never by text: one token can be spelled in several ways. */
+export interface Revocations {
+  /**
+   * Revokes a token. Durable before it resolves; the token is refused from the moment of the call. Repeating is harmless,
+   * and needed after a rejection: the revocation then holds only until a restart.
+   *
+   * @throws RevocationsFullError, or whatever the store throws
+   */
+  revoke(issuer: string, jti: string, expiresAtMs: number): Promise<void>;
+  isRevoked(issuer: string, jti: string): boolean;
+}
+
+export interface RevocationRow {
+  readonly issuer: string;
+  readonly jti: string;
+  /** When the token ends by itself, and the row is no longer needed. */
+  readonly expiresAtMs: number;
+}
+
+/** Where revocations are kept. The functions may answer at once or with a promise. */
+export interface RevocationStore {
+  /** Writes the row durably. A row that is there already is left as it is. */
+  insert(row: RevocationRow): Promise<void> | void;
+  /** All rows with `expiresAtMs` after `nowMs`. */
+  load(nowMs: number): Promise<readonly RevocationRow[]> | readonly RevocationRow[];
+  /** Removes all rows with `expiresAtMs` at or before `nowMs`. */
+  deleteExpired(nowMs: number): Promise<void> | void;
+}
+
+/** More tokens are revoked than memory is meant for. The token at hand was not revoked. */
+export class RevocationsFullError extends Error {
+  override readonly name = 'RevocationsFullError';
+  readonly code = 'REVOCATIONS_FULL';
+  constructor() {
+    super(`more than ${REVOCATIONS_MAX} unexpired tokens are logged out; try again later`);
+  }
+}
+
+/** Loads the unexpired rows and drops the others. Expired ones are dropped again about once a minute, while logouts come. */
+export async function createRevocations({ store, nowMs }: {
+  store: RevocationStore;
+  nowMs: () => number;
+}): Promise<Revocations> {
+  let sweptAtMs = nowMs();
+  await store.deleteExpired(sweptAtMs);
+  const expiryByToken = new Map((await store.load(sweptAtMs)).map(
+    ({ issuer, jti, expiresAtMs }) => [keyOf(issuer, jti), expiresAtMs],
+  ));
+
+  async function sweep(now: number): Promise<void> {
+    sweptAtMs = now;
+    for (const [key, expiresAtMs] of expiryByToken) if (expiresAtMs <= now) expiryByToken.delete(key);
+    await store.deleteExpired(now);
+  }
+
+  return {
+    async revoke(issuer, jti, expiresAtMs) {
+      const now = nowMs();
+      if (now - sweptAtMs >= SWEEP_INTERVAL_MS) await sweep(now);
+      if (expiresAtMs <= now) return;
+      const key = keyOf(issuer, jti);
+      if (expiryByToken.size >= REVOCATIONS_MAX && !expiryByToken.has(key)) throw new RevocationsFullError();
+      expiryByToken.set(key, expiresAtMs);
+      await store.insert({ issuer, jti, expiresAtMs });
+    },
+    isRevoked: (issuer, jti) => expiryByToken.has(keyOf(issuer, jti)),
+  };
+}
+
+/** About 200 MB. Each login costs an argon2 hash, so that an hour of them stays far below. */
+const REVOCATIONS_MAX = 1_000_000;
+const SWEEP_INTERVAL_MS = 60_000;
+
+/** JSON keeps the two apart whatever characters they have. */
+function keyOf(issuer: string, jti: string): string {
+  return JSON.stringify([issuer, jti]);
+}

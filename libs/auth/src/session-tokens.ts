@@ -1,0 +1,81 @@
+// Session tokens: what a gateway gives to a user who logged in, and what every later call carries.
+
+import { randomUUID } from 'node:crypto';
+import { AuthError } from './auth-error.ts';
+import type { KeyRing } from './keys.ts';
+import { createSignedTokens, currencyClaim, textClaim } from './signed-tokens.ts';
+
+export interface AccountName {
+  readonly bank: string;
+  readonly account: string;
+}
+
+/** Who calls, as told by a verified token. Frozen, and shared by all calls that carry the same token. */
+export interface Session {
+  readonly account: AccountName;
+  /** ISO 4217. */
+  readonly currency: string;
+  /** The bank's grant, sent along with every debit. A secret: never logged. */
+  readonly grant: string;
+  readonly issuer: string;
+  /** With the issuer, what a revocation names. */
+  readonly jti: string;
+  readonly expiresAtMs: number;
+}
+
+export interface SessionTokens {
+  /**
+   * Issues a token that ends after `lifetimeMs`, and never later than the grant.
+   *
+   * @throws AuthError TOKEN_EXPIRED when the grant has ended already
+   */
+  issue(session: {
+    account: AccountName;
+    currency: string;
+    grant: string;
+    grantExpiresAtMs: number;
+  }): Promise<{ token: string; expiresAtMs: number; jti: string }>;
+
+  /**
+   * Returns the session of a token that this issuer signed, for this audience, and that has not expired. Does not ask for
+   * revocations: the auth middleware does, on every call.
+   *
+   * @throws AuthError
+   */
+  verify(token: string): Promise<Session>;
+}
+
+export function createSessionTokens({ keys, issuer, audience = 'strife', lifetimeMs = 3_600_000, nowMs, newId = randomUUID }: {
+  keys: KeyRing;
+  /** The gateway's name; gateways that share keys share it. */
+  issuer: string;
+  audience?: string;
+  lifetimeMs?: number;
+  nowMs: () => number;
+  newId?: () => string;
+}): SessionTokens {
+  const tokens = createSignedTokens<Session>({
+    keys, typ: 'strife-session+jwt', issuer, audience, nowMs,
+    refuse: (fault) => new AuthError(`TOKEN_${fault}`),
+    read(claims, expiresAtMs) {
+      const bank = textClaim(claims, 'bank');
+      const account = textClaim(claims, 'account');
+      const currency = currencyClaim(claims);
+      const grant = textClaim(claims, 'grant');
+      const jti = textClaim(claims, 'jti');
+      if (!bank || !account || !currency || !grant || !jti) return undefined;
+      return { account: Object.freeze({ bank, account }), currency, grant, issuer, jti, expiresAtMs };
+    },
+  });
+
+  return {
+    async issue({ account: { bank, account }, currency, grant, grantExpiresAtMs }) {
+      const now = nowMs();
+      if (grantExpiresAtMs <= now) throw new AuthError('TOKEN_EXPIRED', 'authorization: the bank\'s grant has expired; log in again');
+      const jti = newId();
+      const { text, expiresAtMs } = await tokens.sign({ bank, account, currency, grant, jti }, Math.min(now + lifetimeMs, grantExpiresAtMs));
+      return { token: text, expiresAtMs, jti };
+    },
+    verify: (token) => tokens.verify(token),
+  };
+}

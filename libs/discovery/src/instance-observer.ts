@@ -1,0 +1,116 @@
+// Watching the files of one service in the embedded registry: who lives, who is gone, and what is damaged.
+
+import { watch as watchDirectory, type FSWatcher } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { instanceFile, readService, removeDeadFile } from './instance-files.ts';
+import { oneAtATime } from './one-at-a-time.ts';
+import { isAlive, ownIdentity } from './process-identity.ts';
+import { sortInstances, type Instance, type RegistryProblem, type ServiceName, type Watch } from './registry.ts';
+
+export interface ObserverOptions {
+  readonly directory: string;
+  readonly service: ServiceName;
+  readonly ttlMs: number;
+  readonly pollIntervalMs: number;
+  readonly nowMs: () => number;
+  readonly onProblem: (problem: RegistryProblem) => void;
+  readonly onChange: (instances: readonly Instance[]) => void;
+}
+
+/**
+ * Looks at once, whenever a file comes or goes, and every `pollIntervalMs`; one look at a time. Does not keep the process
+ * alive.
+ */
+export function observeService(options: ObserverOptions): Watch {
+  const { directory, service, pollIntervalMs, onChange } = options;
+  const problems = createProblemReporter(options.onProblem);
+  let instances: readonly Instance[] = [];
+  let told: string | undefined;
+  let isClosed = false;
+
+  const look = oneAtATime(async () => {
+    let live: readonly Instance[];
+    try {
+      live = await findLive(options, problems.report);
+    } catch (error) {
+      // The last list stays, and a later look may succeed.
+      problems.report(new Map([[join(directory, service), `cannot be read: ${(error as Error).message}`]]));
+      return;
+    }
+    const text = JSON.stringify(live);
+    if (isClosed || text === told) return;
+    told = text;
+    instances = live;
+    onChange(live);
+  });
+
+  const stopListening = listen(join(directory, service), look);
+  const timer = setInterval(look, pollIntervalMs).unref();
+  look();
+
+  return {
+    get instances() {
+      return instances;
+    },
+    close() {
+      isClosed = true;
+      clearInterval(timer);
+      stopListening();
+    },
+  };
+}
+
+async function findLive(
+  { directory, service, ttlMs, nowMs }: ObserverOptions,
+  report: (problems: ReadonlyMap<string, string>) => void,
+): Promise<readonly Instance[]> {
+  const live: Instance[] = [];
+  const problems = new Map<string, string>();
+  for (const [id, found] of await readService(directory, service)) {
+    if (found.kind === 'absent') continue;
+    if (found.kind !== 'record') {
+      problems.set(instanceFile(directory, { service, id }), `${found.problem}; ignored`);
+    } else if (!isAlive(found.owner)) {
+      // Only tidiness: whoever may not write here ignores the file all the same.
+      await removeDeadFile(directory, found.instance, found.text, ownIdentity()).catch(() => {});
+    } else if (nowMs() - found.heartbeatAtMs <= ttlMs) {
+      live.push(found.instance);
+    }
+  }
+  report(problems);
+  return sortInstances(live);
+}
+
+/** Reports each problem when it begins or changes; one that went away and comes back is reported again. */
+function createProblemReporter(onProblem: (problem: RegistryProblem) => void) {
+  let reported: ReadonlyMap<string, string> = new Map();
+  return {
+    report(problems: ReadonlyMap<string, string>): void {
+      for (const [where, message] of problems) if (reported.get(where) !== message) onProblem({ where, message });
+      reported = problems;
+    },
+  };
+}
+
+/** Calls when a file comes or goes. Where the system cannot tell, nothing is lost: the poll finds it. */
+function listen(folder: string, onChange: () => void): () => void {
+  let watcher: FSWatcher | undefined;
+  let isStopped = false;
+  const start = async () => {
+    await mkdir(folder, { recursive: true });
+    if (isStopped) return;
+    // Heartbeats are `change` events, and of no interest.
+    watcher = watchDirectory(folder, { persistent: false }, (event, name) => {
+      if (event === 'rename' && name?.endsWith('.json')) onChange();
+    });
+    watcher.on('error', () => watcher?.close());
+    // For what came between the first look and now.
+    onChange();
+  };
+  start().catch(() => {});
+  return () => {
+    isStopped = true;
+    watcher?.close();
+  };
+}
