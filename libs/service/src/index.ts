@@ -1,1 +1,38 @@
-export {};
+// What every Strife server shares.
+export {
+  createServiceServer,
+  type ServiceServer,
+  type ServiceServerOptions,
+} from './server.ts';
+export type { CallIdentity, ServiceContext } from './service-context.ts';
+export { createPeerChannel, type ExpectedPeer, type PeerChannelOptions } from './tls.ts';
+export { loadTlsFiles, type TlsMaterial } from './tls-files.ts';
+export { isTlsFailure, tlsFailureReason } from './tls-failure.ts';
+export { parseIdentity, TRUST_DOMAIN, type PeerIdentity, type Role } from './identity.ts';
+export { ERROR_DOMAIN, receivedDetails, rpcError, type ErrorOutcome, type RpcErrorOptions } from './errors.ts';
+export { closeLogger, createLogger, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
+export { summarizeTransferIds, type Summarize } from './call-log.ts';
+export { HelpShown, StartupError, UsageError } from './failures.ts';
+export {
+  directory,
+  durationMs,
+  instanceName,
+  parseServiceConfig,
+  port,
+  type ConfigOption,
+  type ServiceConfig,
+  type ServiceConfigOptions,
+} from './config.ts';
+export { runService, type RunningService, type StartContext } from './run-service.ts';
+export type { TerminatorContext } from './terminator.ts';
+export { MESSAGE_BYTES_MAX } from './limits.ts';
+
+// The parts of the wrapped packages that applications need.
+export { ClientError, Metadata, ServerError, Status, type CallContext, type ServerMiddleware, type ServerMiddlewareCall } from 'nice-grpc-common';
+export { createClient, createClientFactory, type Channel, type Client, type ServiceImplementation } from 'nice-grpc';
+export { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
+export { z } from 'zod';
+export { endWithParent } from './end-with-parent.ts';
+export {
+  declineReasonFromWire, declineReasonToWire, fingerprintFromWire, fingerprintToWire, parseTransferId, transferIdFromWire, transferIdToWire,
+} from './wire.ts';

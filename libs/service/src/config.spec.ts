@@ -1,0 +1,99 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { directory, durationMs, HelpShown, instanceName, parseServiceConfig, port, UsageError, z } from './index.ts';
+
+const OPTIONS = {
+  name: { flag: '--name <name>', env: 'STRIFE_NAME', schema: instanceName, help: 'the name of the bank' },
+  port: { flag: '--port', env: 'STRIFE_PORT', schema: port, default: '7400', help: 'where to listen' },
+  prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs, default: 2_000, help: 'how long to wait' },
+  terminal: { flag: '--terminal', env: 'STRIFE_TERMINAL', schema: z.boolean(), default: true, help: 'log to the terminal' },
+  seed: { flag: '--seed <file>', env: 'STRIFE_SEED', schema: directory.optional(), help: 'users to create' },
+} as const;
+
+function parse(argv: readonly string[], env: Record<string, string> = {}) {
+  return parseServiceConfig({ program: 'bank', description: 'A bank.', options: OPTIONS, argv, env });
+}
+
+function problems(argv: readonly string[], env: Record<string, string> = {}): readonly string[] {
+  try {
+    parse(argv, env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(UsageError);
+    return (error as UsageError).problems;
+  }
+  return [];
+}
+
+describe('parseServiceConfig', () => {
+  it('takes a flag before its variable, and that before the default', () => {
+    expect(parse(['--name', 'alpha', '--port=1'], { STRIFE_PORT: '2', STRIFE_PREPARE_TIMEOUT: '500ms', STRIFE_SEED: '' })).toEqual({
+      name: 'alpha',
+      port: 1,
+      prepareTimeoutMs: 500,
+      terminal: true,
+      seed: undefined,
+    });
+  });
+
+  it('gives values their types', () => {
+    const config = parse(['--name', 'alpha']);
+    const typed: { name: string; port: number; prepareTimeoutMs: number; terminal: boolean; seed: string | undefined } = config;
+    expect(typed.port).toBe(7_400);
+  });
+
+  it.each([
+    [['--no-terminal'], {}, false],
+    [['--terminal'], { STRIFE_TERMINAL: 'no' }, true],
+    [[], { STRIFE_TERMINAL: 'off' }, false],
+    [[], {}, true],
+  ] as const)('reads booleans: %j with %j is %s', (argv, env, expected) => {
+    expect(parse(['--name', 'a', ...argv], env).terminal).toBe(expected);
+  });
+
+  it('lists everything that is wrong at once', () => {
+    expect(problems(['--prot', '3', '--port', 'abc', '--prepare-timeout', 'soon', 'stray', '-x'], { STRIFE_NAME: 'Alpha', STRIFE_TERMINAL: 'maybe' })).toEqual([
+      '--prot: unknown option',
+      '-x: unknown option',
+      'STRIFE_NAME: expected 1 to 63 of a-z, 0-9 and -, not starting with -, got "Alpha"',
+      '--port: expected a port from 0 to 65535, got "abc"',
+      '--prepare-timeout: expected a duration such as 500ms, 2s, 1m or 1h, got "soon"',
+      'STRIFE_TERMINAL: expected true or false, got "maybe"',
+    ]);
+  });
+
+  it('tells a missing option from a missing value and a stray argument', () => {
+    expect(problems([])).toEqual(['--name: required (or set STRIFE_NAME)']);
+    expect(problems(['--name', '--port', '1'])).toEqual(['--name: needs a value']);
+    expect(problems(['stray', '--name', 'alpha'])).toEqual(['"stray": unexpected argument']);
+    expect(problems(['--name', 'alpha', '--', 'more'])).toEqual(['"more": unexpected argument']);
+  });
+
+  it('shows its options, their variables and defaults on --help, and nothing else happens', () => {
+    const write = jest.spyOn(process.stdout, 'write').mockReturnValue(true);
+    try {
+      expect(() => parse(['--help', '--port', 'abc'])).toThrow(HelpShown);
+      const help = write.mock.calls.join('');
+      expect(help).toContain('--name <name>');
+      expect(help).toContain('STRIFE_NAME; required');
+      expect(help).toContain('--[no-]terminal');
+      expect(help).toMatch(/STRIFE_PORT;\s+default: 7400/);
+    } finally {
+      write.mockRestore();
+    }
+  });
+});
+
+describe('durationMs', () => {
+  it.each([['500ms', 500], ['2s', 2_000], ['1m', 60_000], ['1h', 3_600_000], ['250', 250], ['0', 0]])('reads %s', (text, expected) => {
+    expect(durationMs.parse(text)).toBe(expected);
+  });
+
+  it.each(['', '-1s', '1.5s', '1d', 's', '1 s', '9'.repeat(20)])('refuses %j', (text) => {
+    expect(durationMs.safeParse(text).success).toBe(false);
+  });
+});
+
+describe('port', () => {
+  it.each(['-1', '65536', '1.5', '0x10', ' 1', ''])('refuses %j', (text) => {
+    expect(port.safeParse(text).success).toBe(false);
+  });
+});

@@ -1,0 +1,185 @@
+// Configuration from flags and STRIFE_* variables, checked as a whole: whoever starts a program hears of every mistake at once.
+import { Command, Option } from 'commander';
+import { z, type ZodType } from 'zod';
+import { HelpShown, UsageError } from './failures.ts';
+
+export interface ConfigOption<Schema extends ZodType = ZodType> {
+  /** `--port`, or with a word for its value, `--port <number>`. With the schema `z.boolean()` it takes no value and has a `--no-` form. */
+  flag: string;
+  /** The variable that counts when the flag is absent; an empty one counts as absent. */
+  env: string;
+  /** Checks and converts the text. */
+  schema: Schema;
+  /** A text goes through the schema like a flag's value; anything else is the value itself. Without one, the option is required. */
+  default?: string | z.output<Schema>;
+  help: string;
+}
+
+export interface ServiceConfigOptions<Options extends Record<string, ConfigOption>> {
+  program: string;
+  description: string;
+  options: Options;
+  /** Without the interpreter and the script: `process.argv.slice(2)`. */
+  argv: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+export type ServiceConfig<Options extends Record<string, ConfigOption>> = {
+  [Name in keyof Options]: z.output<Options[Name]['schema']>;
+};
+
+const DURATION = /^(\d{1,12})(ms|s|m|h)?$/;
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const SHOWN_CHARS_MAX = 80;
+
+/** A duration as people write it, `500ms`, `2s`, `1m`, `1h`, or a bare number of milliseconds; gives milliseconds. */
+export const durationMs = z.string().transform((text, context) => {
+  const match = DURATION.exec(text);
+  if (match !== null) return Number(match[1]) * UNIT_MS[(match[2] ?? 'ms') as keyof typeof UNIT_MS];
+  return wrong(context, 'expected a duration such as 500ms, 2s, 1m or 1h');
+});
+
+/** 0 takes any free port. */
+export const port = z.string().transform((text, context) => {
+  const number = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  return number <= 65_535 ? number : wrong(context, 'expected a port from 0 to 65535');
+});
+
+/** A name as it stands in certificates, addresses and file names. */
+export const instanceName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected 1 to 63 of a-z, 0-9 and -, not starting with -');
+
+/** A plain path; whether it exists is found out by whoever uses it. */
+export const directory = z
+  .string()
+  .min(1, 'expected a path')
+  .refine((path) => !path.includes('\0'), 'expected a path without NUL characters');
+
+/**
+ * The checked configuration. A flag wins over its variable, and that over the default.
+ *
+ * @throws UsageError with everything that is wrong: unknown flags, stray arguments, missing and bad values.
+ * @throws HelpShown after `--help` was printed on stdout.
+ */
+export function parseServiceConfig<const Options extends Record<string, ConfigOption>>(
+  settings: ServiceConfigOptions<Options>,
+): ServiceConfig<Options> {
+  const { program, options, argv, env } = settings;
+  const command = buildCommand(settings);
+  const problems: string[] = [];
+  const { flags, stray } = readFlags(command, argv);
+  problems.push(...stray);
+
+  const config: Record<string, unknown> = {};
+  for (const [name, option] of Object.entries(options)) {
+    const given = pick(option, flags, env);
+    if (given === undefined) {
+      settleAbsent(name, option, config, problems);
+    } else if (given.text === true && !isBoolean(option)) {
+      problems.push(`${given.source}: needs a value`);
+    } else {
+      const value = isBoolean(option) ? booleanOf(given.text) : given.text;
+      const result = option.schema.safeParse(value);
+      if (result.success) config[name] = result.data;
+      else if (isBoolean(option)) problems.push(`${given.source}: expected true or false, got ${shown(given.text)}`);
+      else problems.push(...result.error.issues.map((issue) => `${given.source}: ${issue.message}, got ${shown(given.text)}`));
+    }
+  }
+  if (problems.length > 0) throw new UsageError(program, problems);
+  return config as ServiceConfig<Options>;
+}
+
+function buildCommand({ program, description, options }: ServiceConfigOptions<Record<string, ConfigOption>>): Command {
+  const command = new Command(program)
+    .description(description)
+    // Collected by `readFlags` instead of stopping at the first.
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .configureHelp({ optionTerm });
+  for (const option of Object.values(options)) {
+    const value = /<(.+)>/.exec(option.flag)?.[1] ?? 'value';
+    const long = longFlag(option);
+    // An optional value, so that a missing one is found here, with all other problems, and not by commander.
+    const flags = isBoolean(option) ? long : `${long} [${value}]`;
+    command.addOption(new Option(flags, `${option.help} (${note(option)})`));
+    if (isBoolean(option)) command.addOption(new Option(long.replace('--', '--no-')).hideHelp());
+  }
+  return command;
+}
+
+/** How the help shows an option: its value is not really optional, and a boolean one can be negated. */
+function optionTerm({ flags, optional }: Option): string {
+  if (optional) return flags.replace('[', '<').replace(']', '>');
+  return flags.replace(/^--/, '--[no-]');
+}
+
+function note(option: ConfigOption): string {
+  if (option.default !== undefined) return `${option.env}; default: ${shownDefault(option.default)}`;
+  const isOptional = isBoolean(option) || option.schema.safeParse(undefined).success;
+  return `${option.env}; ${isOptional ? 'optional' : 'required'}`;
+}
+
+function shownDefault(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function readFlags(command: Command, argv: readonly string[]): { flags: Map<string, string | boolean>; stray: string[] } {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    command.outputHelp();
+    throw new HelpShown(command.name());
+  }
+  const parsed = command.parseOptions([...argv]);
+  const flags = new Map<string, string | boolean>();
+  for (const option of command.options) {
+    const value: unknown = command.getOptionValue(option.attributeName());
+    if (typeof value === 'string' || typeof value === 'boolean') flags.set(option.long!, value);
+  }
+  const unknown = parsed.unknown.filter((text) => text.startsWith('-')).map((text) => `${text.split('=')[0]}: unknown option`);
+  const operands = parsed.operands.map((text) => `${shown(text)}: unexpected argument`);
+  return { flags, stray: [...unknown, ...operands] };
+}
+
+function pick(
+  option: ConfigOption,
+  flags: ReadonlyMap<string, string | boolean>,
+  env: ServiceConfigOptions<never>['env'],
+): { source: string; text: string | boolean } | undefined {
+  const flag = flags.get(longFlag(option));
+  if (flag !== undefined) return { source: longFlag(option), text: flag };
+  const variable = env[option.env];
+  return variable === undefined || variable === '' ? undefined : { source: option.env, text: variable };
+}
+
+function settleAbsent(name: string, option: ConfigOption, config: Record<string, unknown>, problems: string[]): void {
+  if (option.default !== undefined && typeof option.default !== 'string') {
+    config[name] = option.default;
+    return;
+  }
+  const result = option.schema.safeParse(isBoolean(option) ? (option.default ?? false) : option.default);
+  if (result.success) config[name] = result.data;
+  else if (option.default === undefined) problems.push(`${longFlag(option)}: required (or set ${option.env})`);
+  else throw new TypeError(`the default of ${longFlag(option)} is wrong: ${result.error.message}`);
+}
+
+function longFlag(option: ConfigOption): string {
+  return option.flag.split(/[ =]/)[0]!;
+}
+
+function isBoolean(option: ConfigOption): boolean {
+  return option.schema instanceof z.ZodBoolean;
+}
+
+function booleanOf(text: string | boolean): unknown {
+  if (typeof text === 'boolean') return text;
+  if (/^(true|1|yes|on)$/i.test(text)) return true;
+  return /^(false|0|no|off)$/i.test(text) ? false : text;
+}
+
+function shown(text: string | boolean): string {
+  const value = String(text);
+  return JSON.stringify(value.length <= SHOWN_CHARS_MAX ? value : `${value.slice(0, SHOWN_CHARS_MAX)}…`);
+}
+
+function wrong(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+}

@@ -1,0 +1,60 @@
+// Makes a value fit for a log: without secrets, without bytes, and no deeper or longer than a line should be.
+
+const SECRET_FIELD = /(?:password|passwd|token|grant|authorization|key|secret)s?$/;
+const SECRET_TEXT = /\bBearer\s+\S+|\beyJ[\w-]+\.[\w-]+\.[\w-]+|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/gi;
+const DEPTH_MAX = 6;
+const ITEMS_MAX = 100;
+const TEXT_CHARS_MAX = 8_192;
+
+/**
+ * A copy of a record without the fields that are named after secrets (`password`, `accessToken`, `grants`, ...), at any depth.
+ * Bearer tokens, JSON web tokens and private keys inside texts are blotted out, bytes become their length, bigints text.
+ */
+export function redact(record: Record<string, unknown>): Record<string, unknown> {
+  return redactObject(record, 0) as Record<string, unknown>;
+}
+
+function redactObject(value: object, depth: number): unknown {
+  const fields: Record<string, unknown> = {};
+  for (const [field, item] of Object.entries(value)) {
+    if (!SECRET_FIELD.test(field.toLowerCase())) fields[field] = redactValue(item, depth + 1);
+  }
+  return fields;
+}
+
+function redactValue(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return redactText(value);
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > DEPTH_MAX) return '[deep]';
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (value instanceof Date) return value.toJSON();
+  if (isError(value)) return redactError(value, depth);
+  if (Array.isArray(value)) {
+    const items = value.slice(0, ITEMS_MAX).map((item) => redactValue(item, depth + 1));
+    return value.length > ITEMS_MAX ? [...items, `[${value.length - ITEMS_MAX} more]`] : items;
+  }
+  return redactObject(value, depth);
+}
+
+/** Name, message and stack of an error are not enumerable, so they are named here. */
+function redactError(error: Error, depth: number): unknown {
+  const { name, message, stack, cause } = error;
+  return {
+    ...(redactObject(error, depth) as object),
+    name,
+    message: redactText(message),
+    ...(stack === undefined ? {} : { stack: redactText(stack) }),
+    ...(cause === undefined ? {} : { cause: redactValue(cause, depth + 1) }),
+  };
+}
+
+function redactText(text: string): string {
+  const clipped = text.length <= TEXT_CHARS_MAX ? text : `${text.slice(0, TEXT_CHARS_MAX)}…`;
+  return clipped.replace(SECRET_TEXT, '[redacted]');
+}
+
+/** Errors of Node's core are not `instanceof Error` in another realm. */
+function isError(value: object): value is Error {
+  return value instanceof Error || ('stack' in value && 'message' in value && 'name' in value);
+}

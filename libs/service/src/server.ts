@@ -1,0 +1,157 @@
+// A Strife server: mutual TLS, one access table, one log line a call, health, limits and a graceful stop.
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
+import type { ServerMiddleware } from 'nice-grpc-common';
+import { createServer, type ServiceDefinition, type ServiceImplementation, type TsProtoServiceDefinition } from 'nice-grpc';
+import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
+import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
+import { createCallLog, type Summarize } from './call-log.ts';
+import { callMiddleware, type Access } from './call-middleware.ts';
+import { byteService, type MethodCodec } from './codec.ts';
+import { StartupError } from './failures.ts';
+import type { Role } from './identity.ts';
+import { CONCURRENT_STREAMS_MAX, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX, SESSION_MEMORY_MB_MAX } from './limits.ts';
+import type { Logger } from './logger.ts';
+import { peerInterceptor } from './peer-interceptor.ts';
+import type { CallIdentity } from './service-context.ts';
+import { TerminatorMiddleware, type TerminatorContext } from './terminator.ts';
+import { createServerCredentials } from './tls.ts';
+import type { TlsMaterial } from './tls-files.ts';
+
+type BaseContext = CallIdentity & TerminatorContext;
+
+export interface ServiceServerOptions<ContextExt = {}> {
+  /** For log lines. */
+  name: string;
+  host: string;
+  /** 0 takes any free port. */
+  port: number;
+  tls: TlsMaterial;
+  logger: Logger;
+  /** Which role may call which service, by its full name. A service that is not listed is closed to all. */
+  access: Readonly<Record<string, readonly Role[]>>;
+  /** Runs inside the checks and the log of every call, health checks excepted; it may add to the context. */
+  middleware?: ServerMiddleware<ContextExt, BaseContext>;
+  /** By method path, such as `/strife.bank.v1.ParticipantService/Prepare`. */
+  summarize?: Readonly<Record<string, Summarize>>;
+  /** Opens the health service to every certificate of our authority, even one without an identity. */
+  publicHealth?: boolean;
+}
+
+export interface ServiceServer<ContextExt = {}> {
+  /** Before `listen`. */
+  add<Service extends TsProtoServiceDefinition>(
+    definition: Service,
+    implementation: ServiceImplementation<Service, BaseContext & ContextExt>,
+  ): void;
+  /**
+   * Opens the port; health says SERVING from then on, unless `setServing(false)` came before.
+   *
+   * @throws StartupError of one line, such as `port 7400 on 127.0.0.1 is in use`.
+   */
+  listen(): Promise<{ port: number; address: string }>;
+  /** What the health service answers, for the server and for each of its services. */
+  setServing(serving: boolean): void;
+  /**
+   * Says NOT_SERVING, aborts streaming calls, takes no new ones, and lets unary calls finish for at most `drainTimeoutMs`;
+   * those that still run then are cut off. Repeating it waits for the same end.
+   */
+  stop(drainTimeoutMs: number): Promise<void>;
+}
+
+export function createServiceServer<ContextExt = {}>(options: ServiceServerOptions<ContextExt>): ServiceServer<ContextExt> {
+  const { host, port, tls, logger } = options;
+  // grpc-js writes to the console by itself what callers are told anyway.
+  if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
+  const codecs = new Map<string, MethodCodec>();
+  const services: string[] = [''];
+  const health = HealthState();
+  const terminator = TerminatorMiddleware();
+  const log = callLog(options);
+  const server = createServer({ ...serverLimits, interceptors: [peerInterceptor(log.lost)] })
+    .use(errorDetailsServerMiddleware)
+    .use(callMiddleware({ codecs, access: accessTable(options), log }))
+    .use(terminator);
+  let serving = true;
+  let stopped: Promise<void> | undefined;
+
+  const register = (definition: TsProtoServiceDefinition): ServiceDefinition => {
+    const bytes = byteService(definition);
+    for (const codec of bytes.codecs) codecs.set(codec.path, codec);
+    return bytes.definition;
+  };
+  const tellHealth = (healthy: boolean) => {
+    for (const service of services) health.setStatus(healthy ? 'healthy' : 'unhealthy', service);
+  };
+  tellHealth(false);
+  server.add<ServiceDefinition>(register(HealthDefinition), HealthServiceImpl(health));
+
+  return {
+    add(definition, implementation) {
+      const target = options.middleware === undefined ? server : server.with(options.middleware as ServerMiddleware<{}, BaseContext>);
+      target.add(register(definition), implementation as never);
+      services.push(definition.fullName);
+    },
+    async listen() {
+      const bound = await bind(() => server.listen(`${bracketed(host)}:${port}`, createServerCredentials(tls)), host, port);
+      tellHealth(serving);
+      logger.info('listening', { server: options.name, host, port: bound });
+      return { port: bound, address: `${bracketed(host)}:${bound}` };
+    },
+    setServing(value) {
+      serving = value;
+      if (stopped === undefined) tellHealth(value);
+    },
+    stop(drainTimeoutMs) {
+      stopped ??= (async () => {
+        tellHealth(false);
+        terminator.terminate();
+        await drain(server, drainTimeoutMs, () => logger.warn('calls were cut off at the end of the drain timeout', { drain_timeout_ms: drainTimeoutMs }));
+      })();
+      return stopped;
+    },
+  };
+}
+
+// 'grpc.enable_channelz' must stay on: without it grpc-js 1.14.7 forgets its connections, and forceShutdown closes none of them.
+const serverLimits = {
+  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+  'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
+  'grpc.max_concurrent_streams': CONCURRENT_STREAMS_MAX,
+  'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
+  'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+  'grpc-node.max_session_memory': SESSION_MEMORY_MB_MAX,
+};
+
+function accessTable({ access, publicHealth = false }: ServiceServerOptions<never>): Map<string, Access> {
+  const table = new Map<string, Access>(Object.entries(access));
+  return table.set(HealthDefinition.fullName, publicHealth ? 'certificate' : 'peer');
+}
+
+function callLog({ logger, summarize = {} }: ServiceServerOptions<never>): ReturnType<typeof createCallLog> {
+  return createCallLog({ logger, summarize, quietServices: [HealthDefinition.fullName] });
+}
+
+async function bind(listen: () => Promise<number>, host: string, port: number): Promise<number> {
+  try {
+    return await listen();
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    if (text.includes('EADDRINUSE')) throw new StartupError(`port ${port} on ${host} is in use`, { cause: error });
+    if (text.includes('EACCES')) throw new StartupError(`port ${port} on ${host} is not allowed to this user`, { cause: error });
+    throw new StartupError(`cannot listen on ${host}, port ${port}: ${text.split('\n')[0]}`, { cause: error });
+  }
+}
+
+async function drain(server: { shutdown(): Promise<void>; forceShutdown(): void }, timeoutMs: number, onTimeout: () => void): Promise<void> {
+  const timeout = Promise.withResolvers<'timeout'>();
+  const timer = setTimeout(() => timeout.resolve('timeout'), timeoutMs);
+  const result = await Promise.race([server.shutdown(), timeout.promise]);
+  clearTimeout(timer);
+  if (result !== 'timeout') return;
+  onTimeout();
+  server.forceShutdown();
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -1,0 +1,60 @@
+// How identifiers and decline reasons look in messages between servers.
+
+import { DeclineReason } from '@strife/stubs/type';
+
+/** The wire's decline reasons by their names in the ledger. */
+const declineReasons = {
+  insufficient_funds: DeclineReason.INSUFFICIENT_FUNDS,
+  no_such_payer: DeclineReason.NO_SUCH_PAYER,
+  no_such_payee: DeclineReason.NO_SUCH_PAYEE,
+  payer_frozen: DeclineReason.PAYER_FROZEN,
+  payee_frozen: DeclineReason.PAYEE_FROZEN,
+  payer_currency: DeclineReason.PAYER_CURRENCY,
+  payee_currency: DeclineReason.PAYEE_CURRENCY,
+  limit_exceeded: DeclineReason.LIMIT_EXCEEDED,
+} as const;
+
+const declineReasonNames = new Map<DeclineReason, keyof typeof declineReasons>(
+  Object.entries(declineReasons).map(([name, reason]) => [reason, name as keyof typeof declineReasons]),
+);
+
+/** @throws {RangeError} for a reason that has no place on the wire. */
+export function declineReasonToWire(name: string): DeclineReason {
+  const reason = declineReasons[name as keyof typeof declineReasons];
+  if (reason === undefined) throw new RangeError(`no decline reason is called ${name}`);
+  return reason;
+}
+
+/** The ledger's name of the reason, or undefined for UNSPECIFIED and for reasons of a newer peer. */
+export function declineReasonFromWire(reason: DeclineReason): keyof typeof declineReasons | undefined {
+  return declineReasonNames.get(reason);
+}
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** The canonical lower-case form of a UUID of any version, or undefined when the text is not one (RFC 9562, section 4). */
+export function parseTransferId(text: string): string | undefined {
+  const id = text.toLowerCase();
+  return uuidPattern.test(id) ? id : undefined;
+}
+
+/** 16 bytes of a canonical UUID. */
+export function transferIdToWire(id: string): Buffer {
+  return Buffer.from(id.replaceAll('-', ''), 'hex');
+}
+
+/** @throws {RangeError} unless there are exactly 16 bytes. */
+export function transferIdFromWire(bytes: Uint8Array): string {
+  const hex = fingerprintFromWire(bytes);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+export function fingerprintToWire(fingerprint: string): Buffer {
+  return Buffer.from(fingerprint, 'hex');
+}
+
+/** @throws {RangeError} unless there are exactly 16 bytes. */
+export function fingerprintFromWire(bytes: Uint8Array): string {
+  if (bytes.length !== 16) throw new RangeError(`expected 16 bytes, got ${bytes.length}`);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
