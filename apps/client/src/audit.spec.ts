@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { deposit, mayCredit, mayDebit } from '@strife/ledger';
+import { openDecisionLog, openLedgerStore } from '@strife/storage';
+import { emptyFolder, type StrifeFolder } from './testing/strife-folder.ts';
+
+let folder: StrifeFolder;
+
+beforeEach(() => {
+  folder = emptyFolder();
+});
+
+afterEach(() => folder.remove());
+
+const audit = (...args: string[]) => folder.strife(['audit', ...args]);
+
+/** A stopped cluster of one gateway and two banks, with 30.00 EUR in them. */
+function makeStores(): void {
+  const onFatal = (error: Error): never => {
+    throw error;
+  };
+  for (const [bank, username, openingMinor] of [['alpha', 'alice', 1_000n], ['beta', 'bob', 2_000n]] as const) {
+    const file = join(folder.path, `bank-${bank}.sqlite`);
+    const store = openLedgerStore({ file, bank, nowMs: Date.now, ledger: { mayDebit, mayCredit, deposit }, onFatal });
+    store.createUsers([{ username, passwordHash: '-', currency: 'EUR', openingMinor }]);
+    store.close();
+  }
+  openDecisionLog({ file: join(folder.path, 'gateway-g1.sqlite'), nowMs: Date.now, mayReplace: () => true, onFatal }).close();
+}
+
+it('finds the books of a stopped cluster in order', async () => {
+  makeStores();
+  const run = await audit('--data-dir', folder.path);
+  expect(run).toMatchObject({ code: 0, stderr: '' });
+  expect(run.stdout).toContain('Clean: money is conserved. 0 transfers checked, 0 in doubt.\n');
+  expect(run.stdout).toContain('beta: 2 accounts; customers own 20.00 EUR');
+});
+
+it('names an invariant that is broken, and the ids, with exit 1', async () => {
+  makeStores();
+  const store = new DatabaseSync(join(folder.path, 'bank-alpha.sqlite'));
+  store.exec("UPDATE accounts SET posted = posted + 1 WHERE name = 'alice'");
+  store.close();
+  const run = await audit('--data-dir', folder.path);
+  expect(run).toMatchObject({ code: 1, stdout: expect.stringContaining('BROKEN:') });
+  expect(run.stdout).toMatch(/ {2}invariant \d: .*\n {4}alpha\/alice/);
+
+  const json = await audit('--data-dir', folder.path, '--json');
+  expect(json.code).toBe(1);
+  expect(JSON.parse(json.stdout)).toMatchObject({ version: 1, audit: { ok: false, violations: expect.any(Array) } });
+});
+
+it('refuses a folder that is not there or has no stores, and none at all, with exit 2', async () => {
+  expect(await audit('--data-dir', 'nowhere')).toMatchObject({ code: 2, stderr: expect.stringContaining('cannot be read') });
+  expect(await audit('--data-dir', folder.path)).toMatchObject({ code: 2, stderr: expect.stringContaining('has no stores') });
+  expect(await audit()).toMatchObject({ code: 2, stderr: expect.stringContaining('--data-dir') });
+  expect(existsSync(join(folder.path, 'nowhere'))).toBe(false);
+});

@@ -1,0 +1,26 @@
+// `strife login <bank> <user>`
+
+import type { Context } from '../context.ts';
+import { timeText } from '../format.ts';
+import { withStrife } from '../gateway.ts';
+import { askPassword } from '../password.ts';
+import { replaceSession } from '../replace-session.ts';
+
+export async function login(
+  context: Context,
+  bank: string,
+  username: string,
+  options: { passwordStdin?: boolean },
+): Promise<void> {
+  const { output } = context;
+  const password = await askPassword(context, `${bank}/${username}`, options.passwordStdin ?? false);
+  const session = await withStrife(context, undefined, (strife) => strife.login({ bank, username, password }));
+  await replaceSession(context, session);
+  const { account, currency } = session;
+  const expiresAt = new Date(session.expiresAtMs);
+  output.result(
+    { session: { account, currency, expiresAt } },
+    () => `Logged in as ${account}, until ${timeText(expiresAt)}.`,
+  );
+  output.message('Next: strife balance, or strife pay <bank>/<user> <amount>');
+}

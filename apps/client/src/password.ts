@@ -1,0 +1,35 @@
+// Where the password comes from: stdin, a variable, or a prompt. Never a flag, which other users and the history would see.
+
+import type { Context } from './context.ts';
+import { UsageError } from './failure.ts';
+
+const PASSWORD_BYTES_MAX = 4096;
+
+/** The password for `account`. Throws UsageError if there is no way to get one. */
+export async function askPassword(context: Context, account: string, fromStdin: boolean): Promise<string> {
+  if (fromStdin) return readStdin();
+  const fromVariable = process.env['STRIFE_PASSWORD'];
+  if (fromVariable) return fromVariable;
+  if (!context.isInteractive) {
+    throw new UsageError('there is no password', {
+      field: 'password',
+      hint: 'Give it by --password-stdin or STRIFE_PASSWORD, or log in at a terminal.',
+    });
+  }
+  const { promptPassword } = await import('./prompts.ts');
+  return promptPassword(`Password of ${account}`);
+}
+
+/** All of stdin but one line end. */
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > PASSWORD_BYTES_MAX) throw new UsageError('the password on stdin is too long', { field: 'password' });
+  }
+  const password = Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '');
+  if (password === '') throw new UsageError('the password on stdin is empty', { field: 'password' });
+  return password;
+}

@@ -1,0 +1,73 @@
+// A payment that failed: what became of the money, and what to do next.
+
+import type { Money, StrifeError, TransferDeclinedError } from '@strife/sdk';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { describeFailure, type Failure } from './failure.ts';
+import { moneyText, transferDocument } from './format.ts';
+import type { Document } from './output.ts';
+import { commandLine } from './shell-words.ts';
+
+/** The payment as it was asked for, without what has defaults. */
+export interface AskedPayment {
+  to: string;
+  amount: Money;
+  memo?: string | undefined;
+  wait?: string | undefined;
+  /** The profile as it was typed, for the command that asks again. */
+  profile?: string | undefined;
+}
+
+/**
+ * The failure with its meaning for the money, and the command that asks again with the same id where that helps.
+ * `result` goes beside the error in JSON: the transfer, if it was declined. Undefined for an error of another kind.
+ */
+export function reportPayment(error: unknown, payment: AskedPayment): { failure: Failure; result: Document } | undefined {
+  const failure = describeFailure(error);
+  if (failure.document['outcome'] === undefined) return undefined;
+  const { transferId } = error as StrifeError;
+  const again = transferId && helpsToAskAgain(failure.exitCode) ? askAgainCommand(payment, transferId) : undefined;
+  const hint = [meaning(error as StrifeError), failure.hint, again && `${invitation(failure.exitCode)}\n  ${again}`];
+  const document = { ...failure.document, ...(again && { askAgain: again }) };
+  return { failure: { ...failure, hint: hint.filter(Boolean).join('\n'), document }, result: resultOf(error) };
+}
+
+function resultOf(error: unknown): Document {
+  if ((error as Error).name !== 'TransferDeclinedError') return {};
+  return { transfer: transferDocument((error as TransferDeclinedError).transfer) };
+}
+
+function meaning({ outcome, transferId }: StrifeError): string {
+  switch (outcome) {
+    case 'unknown':
+      return `It is NOT known whether the money moved. Transfer id: ${transferId}`;
+    case 'applied':
+      return `The money has moved. Transfer id: ${transferId}`;
+    default:
+      return 'Nothing moved.';
+  }
+}
+
+function helpsToAskAgain(exitCode: ExitCode): boolean {
+  return exitCode === EXIT.outcomeUnknown || exitCode === EXIT.unavailable;
+}
+
+function invitation(exitCode: ExitCode): string {
+  return exitCode === EXIT.unavailable ? 'Try again later:' : 'Ask again; with this id it is never paid twice:';
+}
+
+function askAgainCommand({ to, amount, memo, wait, profile }: AskedPayment, id: string): string {
+  const [amountText, currency] = moneyText(amount).split(' ');
+  return commandLine([
+    'strife',
+    'pay',
+    to,
+    amountText!,
+    '--currency',
+    currency!,
+    ...(memo ? ['--memo', memo] : []),
+    ...(wait === undefined ? [] : ['--wait', wait]),
+    ...(profile === undefined ? [] : ['--profile', profile]),
+    '--id',
+    id,
+  ]);
+}

@@ -1,0 +1,66 @@
+// For tests: a folder with certificates and a profile for a test gateway, and the real command line run in it as a process.
+
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import type { TestGateway } from '@strife/sdk/testing';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/strife.mjs', import.meta.url));
+
+export interface RunOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  stdin?: string;
+  /** Sends SIGINT then. */
+  interruptAfter?: Promise<void>;
+}
+
+export interface StrifeFolder {
+  readonly path: string;
+  strife(args: readonly string[], options?: RunOptions): Promise<{ code: number | null; stdout: string; stderr: string }>;
+  remove(): void;
+}
+
+/** A folder with a profile for the gateway and the certificates for it. */
+export function strifeFolder({ tls, address }: TestGateway): StrifeFolder {
+  const folder = emptyFolder();
+  const { path } = folder;
+  mkdirSync(join(path, 'certs'));
+  writeFileSync(join(path, 'certs', 'ca.pem'), tls.ca);
+  writeFileSync(join(path, 'certs', 'client-test.pem'), tls.cert);
+  writeFileSync(join(path, 'certs', 'client-test.key'), tls.key);
+  mkdirSync(join(path, '.strife'));
+  const profile = `gateways = ["${address}"]\ncerts_dir = "../certs"\ncertificate = "client/test"\n`;
+  writeFileSync(join(path, '.strife', 'profile.toml'), profile);
+  return folder;
+}
+
+/** A folder that is the home, the configuration and the state of the commands that run in it. */
+export function emptyFolder(): StrifeFolder {
+  const path = mkdtempSync(join(tmpdir(), 'strife-client-'));
+  return {
+    path,
+    strife: (args, options) => run(path, args, options),
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+async function run(home: string, args: readonly string[], { env = {}, cwd = home, stdin = '', interruptAfter }: RunOptions = {}) {
+  const own = {
+    PATH: process.env['PATH'],
+    HOME: home,
+    XDG_CONFIG_HOME: join(home, 'config'),
+    XDG_STATE_HOME: join(home, 'state'),
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+  };
+  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, env: { ...own, ...env } });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(stdin);
+  void interruptAfter?.then(() => child.kill('SIGINT'));
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code, stdout, stderr };
+}

@@ -1,0 +1,72 @@
+// The time one call may take, shared by all its attempts, and the pauses between them.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StrifeError } from './errors.ts';
+
+/** Time and chance, as arguments. */
+export interface Clock {
+  /** Milliseconds that only ever grow. */
+  nowMs(): number;
+  /** In [0, 1). */
+  random(): number;
+  /** Resolves after the time; rejects when the signal aborts. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  random: Math.random,
+  sleep: async (ms, signal) => {
+    await sleep(ms, undefined, { signal });
+  },
+};
+
+const BACK_OFF_FIRST_MS = 50;
+const BACK_OFF_MAX_MS = 2_000;
+
+/** One call's deadline and cancellation. */
+export interface Budget {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  /** Aborts when the caller cancels; not when the time is over. */
+  readonly signal: AbortSignal;
+  remainingMs(): number;
+}
+
+/** A budget that begins now. */
+export function startBudget(clock: Clock, timeoutMs: number, signal: AbortSignal): Budget {
+  const endsAtMs = clock.nowMs() + timeoutMs;
+  return { clock, timeoutMs, signal, remainingMs: () => endsAtMs - clock.nowMs() };
+}
+
+/**
+ * The pause after failed attempt number `attempt` (0, 1, ...): "full jitter", anywhere between nothing and a bound
+ * that doubles, so that clients which failed together do not come back together.
+ *
+ * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ */
+export function backOffMs(clock: Clock, attempt: number): number {
+  return clock.random() * Math.min(BACK_OFF_MAX_MS, BACK_OFF_FIRST_MS * 2 ** attempt);
+}
+
+/** Pauses before the next attempt; false if the time or the caller's patience ends first. */
+export async function pause(budget: Budget, ms: number): Promise<boolean> {
+  if (budget.signal.aborted || ms >= budget.remainingMs()) return false;
+  try {
+    await budget.clock.sleep(ms, budget.signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A signal that aborts after the time, at once if there is none left. */
+export function timeoutSignal(ms: number): AbortSignal {
+  return AbortSignal.timeout(Math.max(0, Math.ceil(ms)));
+}
+
+/** What to throw for a call that its caller cancelled, or that was cut off by `close`. */
+export function cancellation(signal: AbortSignal): StrifeError {
+  if (signal.reason instanceof StrifeError) return signal.reason;
+  return new StrifeError('the call was cancelled', { code: 'CANCELLED', retryable: true, cause: signal.reason });
+}

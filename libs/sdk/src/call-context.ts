@@ -1,0 +1,36 @@
+// What every call of one client shares: its gateways, its session, its time and its end.
+
+import { Metadata } from 'nice-grpc-common';
+import type { Budget } from './budget.ts';
+import type { GatewayPool } from './gateway-pool.ts';
+
+/** Accepted by every call. */
+export interface CallOptions {
+  /** The time for the call with all its repetitions; default: that of `connect`. */
+  timeoutMs?: number | undefined;
+  /**
+   * Cancels the call. A payment that was cancelled after it was sent fails with OutcomeUnknownError; cancelling does
+   * not take it back.
+   */
+  signal?: AbortSignal | undefined;
+}
+
+/** Accepted by calls that read lists page by page. `timeoutMs` is for each page. */
+export interface PageOptions extends CallOptions {
+  /** The most items to return; default: all. */
+  limit?: number | undefined;
+  /** Items fetched at a time, 1 to 1000; default 50. */
+  pageSize?: number | undefined;
+}
+
+export interface CallContext {
+  readonly gateways: GatewayPool;
+  /** Starts a call's time. Throws InvalidArgumentError for a bad `timeoutMs`. */
+  budget(options?: CallOptions): Budget;
+  /** The metadata that names the caller. Throws AuthenticationError when nobody is logged in. */
+  authorization(): Metadata;
+}
+
+export function bearer(token: string): Metadata {
+  return Metadata({ authorization: `Bearer ${token}` });
+}

@@ -1,0 +1,111 @@
+// The wire's messages to the public types. A message that lacks what the contract promises is a BAD_RESPONSE.
+
+import {
+  DeclineReason as WireReason,
+  TransferState,
+  type AccountName,
+  type Balance as WireBalance,
+  type Entry as WireEntry,
+  type Money as WireMoney,
+} from '@strife/stubs/type';
+import type { LoginResponse, Transfer as WireTransfer } from '@strife/stubs/gateway';
+import type { Money } from '@strife/ledger';
+import { formatAccountName } from './account-name.ts';
+import { StrifeError } from './errors.ts';
+import type { Balance, DeclineReason, Entry, Session, Transfer } from './model.ts';
+
+const DECLINE_REASONS = {
+  [WireReason.UNSPECIFIED]: 'unspecified',
+  [WireReason.INSUFFICIENT_FUNDS]: 'insufficient_funds',
+  [WireReason.NO_SUCH_PAYER]: 'no_such_payer',
+  [WireReason.NO_SUCH_PAYEE]: 'no_such_payee',
+  [WireReason.PAYER_FROZEN]: 'payer_frozen',
+  [WireReason.PAYEE_FROZEN]: 'payee_frozen',
+  [WireReason.PAYER_CURRENCY]: 'payer_currency',
+  [WireReason.PAYEE_CURRENCY]: 'payee_currency',
+  [WireReason.LIMIT_EXCEEDED]: 'limit_exceeded',
+} as const satisfies Record<WireReason, DeclineReason>;
+
+/** Why, in the public words; `unspecified` for a reason from a newer gateway. */
+export function declineReason(reason: WireReason): DeclineReason {
+  return DECLINE_REASONS[reason] ?? 'unspecified';
+}
+
+export function toTransfer(wire: WireTransfer | undefined): Transfer {
+  const transfer = required(wire, 'transfer');
+  const state = transferState(transfer.state);
+  return {
+    id: transfer.id,
+    from: accountName(transfer.from, 'transfer.from'),
+    to: accountName(transfer.to, 'transfer.to'),
+    amount: toMoney(transfer.amount, 'transfer.amount'),
+    memo: transfer.memo,
+    state,
+    ...(state === 'declined' && { declineReason: declineReason(transfer.declineReason) }),
+    replayed: transfer.replayed,
+    createdAt: toDate(transfer.createdAtUnixMs),
+    ...(transfer.decidedAtUnixMs !== 0n && { decidedAt: toDate(transfer.decidedAtUnixMs) }),
+  };
+}
+
+export function toBalance(wire: WireBalance | undefined): Balance {
+  const balance = required(wire, 'balance');
+  return {
+    account: accountName(balance.account, 'balance.account'),
+    posted: toMoney(balance.posted, 'balance.posted'),
+    held: toMoney(balance.held, 'balance.held'),
+    available: toMoney(balance.available, 'balance.available'),
+  };
+}
+
+export function toEntry(wire: WireEntry): Entry {
+  return {
+    ...(wire.transferId !== '' && { transferId: wire.transferId }),
+    ...(wire.counterparty && { counterparty: formatAccountName(wire.counterparty) }),
+    amount: toMoney(wire.amount, 'entry.amount'),
+    posted: toMoney(wire.posted, 'entry.posted'),
+    memo: wire.memo,
+    settledAt: toDate(wire.settledAtUnixMs),
+  };
+}
+
+export function toSession(wire: LoginResponse): Session {
+  return {
+    token: wire.token,
+    expiresAtMs: Number(wire.expiresAtUnixMs),
+    account: accountName(wire.account, 'account'),
+    currency: wire.currency,
+  };
+}
+
+/** A state from a newer gateway counts as `pending`: not known to be decided. */
+function transferState(state: TransferState): Transfer['state'] {
+  switch (state) {
+    case TransferState.SUCCEEDED:
+      return 'succeeded';
+    case TransferState.DECLINED:
+      return 'declined';
+    default:
+      return 'pending';
+  }
+}
+
+function accountName(name: AccountName | undefined, field: string): string {
+  return formatAccountName(required(name, field));
+}
+
+function toMoney(money: WireMoney | undefined, field: string): Money {
+  const { currency, minorUnits } = required(money, field);
+  return { currency, minorUnits };
+}
+
+function toDate(unixMs: bigint): Date {
+  return new Date(Number(unixMs));
+}
+
+function required<T>(value: T | undefined, field: string): T {
+  if (value === undefined) {
+    throw new StrifeError(`the gateway's answer lacks ${field}`, { code: 'BAD_RESPONSE', field });
+  }
+  return value;
+}
