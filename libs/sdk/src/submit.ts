@@ -16,15 +16,23 @@ import {
   type Submission,
 } from './submission.ts';
 
-/** A payment to send: anything with an id. */
+/** A payment to send. */
 export interface Identified {
   readonly id: string;
+  /** The id was made for this call, so nobody sent it before. */
+  readonly isNew: boolean;
 }
+
+/** A payment on one of its sends. */
+export type Sending<Payment> = Payment & {
+  /** No earlier send of the id is without an answer, so "not applied" can be said of them all. */
+  readonly earlierSendsAnswered: boolean;
+};
 
 /** One attempt: sends the payments to a gateway and returns an answer for each, in their order. */
 export type Send<Payment> = (
   link: GatewayLink,
-  payments: readonly Payment[],
+  payments: readonly Sending<Payment>[],
   signal: AbortSignal,
 ) => Promise<readonly Answer[]>;
 
@@ -46,7 +54,8 @@ export async function submit<Payment extends Identified>(
       worthSending(submissions[index]!, budget.remainingMs() - pauseMs, answerMs * ANSWER_MARGIN),
     );
     if (chosen.length === 0 || (attempt > 0 && !(await pause(budget, pauseMs)))) break;
-    const outcome = await attemptOnce(gateways, budget, chosen.map((index) => payments[index]!), send);
+    const sending = chosen.map((index) => toSend(payments[index]!, submissions[index]!));
+    const outcome = await attemptOnce(gateways, budget, sending, send);
     for (const [position, index] of chosen.entries()) {
       submissions[index] = outcome.apply(submissions[index]!, position);
     }
@@ -58,6 +67,11 @@ export async function submit<Payment extends Identified>(
 /** How much slower than the slowest answer so far the next one may be. */
 const ANSWER_MARGIN = 1.25;
 
+function toSend<Payment extends Identified>(payment: Payment, submission: Submission<GatewayLink>): Sending<Payment> {
+  const earlierSendsAnswered = payment.isNew && submission.kind === 'open' && submission.unsettled.size === 0;
+  return { ...payment, earlierSendsAnswered };
+}
+
 interface AttemptOutcome {
   /** How long the gateway took; 0 if it did not answer. */
   answerMs: number;
@@ -67,7 +81,7 @@ interface AttemptOutcome {
 async function attemptOnce<Payment extends Identified>(
   gateways: GatewayPool,
   budget: Budget,
-  payments: readonly Payment[],
+  payments: readonly Sending<Payment>[],
   send: Send<Payment>,
 ): Promise<AttemptOutcome> {
   let link: GatewayLink;
@@ -89,7 +103,7 @@ async function attemptOnce<Payment extends Identified>(
 
 async function answersOf<Payment extends Identified>(
   link: GatewayLink,
-  payments: readonly Payment[],
+  payments: readonly Sending<Payment>[],
   send: Send<Payment>,
   signal: AbortSignal,
   budget: Budget,

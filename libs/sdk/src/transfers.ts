@@ -123,7 +123,7 @@ export function transfersOf(context: CallContext): Transfers {
 }
 
 /** Throws AuthenticationError now, not in the middle of sending, if nobody is logged in. */
-function sendOne(context: CallContext): Send<CreateTransferRequest> {
+function sendOne(context: CallContext): Send<Payment> {
   const metadata = context.authorization();
   return async (link, [request], signal) => {
     const response = await link.transfers.createTransfer(request!, { metadata, signal });
@@ -131,7 +131,7 @@ function sendOne(context: CallContext): Send<CreateTransferRequest> {
   };
 }
 
-function sendBatch(context: CallContext): Send<CreateTransferRequest> {
+function sendBatch(context: CallContext): Send<Payment> {
   const metadata = context.authorization();
   return async (link, requests, signal) => {
     const response = await link.transfers.batchCreateTransfers({ items: [...requests] }, { metadata, signal });
@@ -154,7 +154,7 @@ function declineAsError(result: Result): TransferResult {
   return { ok: false, error: new TransferDeclinedError(transfer.declineReason ?? 'unspecified', transfer) };
 }
 
-function checkedRequest(transfer: NewTransfer): { request: CreateTransferRequest } | { error: StrifeError } {
+function checkedRequest(transfer: NewTransfer): { request: Payment } | { error: StrifeError } {
   try {
     return { request: toRequest(transfer) };
   } catch (error) {
@@ -163,8 +163,11 @@ function checkedRequest(transfer: NewTransfer): { request: CreateTransferRequest
   }
 }
 
+/** A payment as it is sent, but for what changes from send to send. */
+type Payment = Omit<CreateTransferRequest, 'earlierSendsAnswered'> & { readonly isNew: boolean };
+
 /** Checks what can be checked without a gateway, so that nothing is sent in vain. */
-function toRequest({ id, to, amount, memo = '', wait = 'settled' }: NewTransfer): CreateTransferRequest {
+function toRequest({ id, to, amount, memo = '', wait = 'settled' }: NewTransfer): Payment {
   const transferId = id === undefined ? newTransferId() : checkedId(id);
   asArgument(() => checkTransferAmount(amount));
   if ([...memo].length > MEMO_CHARACTERS_MAX) {
@@ -172,6 +175,7 @@ function toRequest({ id, to, amount, memo = '', wait = 'settled' }: NewTransfer)
   }
   return {
     id: transferId,
+    isNew: id === undefined,
     to: parseAccountName(to, 'to'),
     amount: { currency: amount.currency, minorUnits: amount.minorUnits },
     memo,

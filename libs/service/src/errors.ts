@@ -1,5 +1,5 @@
 // Errors that a caller gets: a gRPC status with google.rpc details, so that programs need not read the message.
-import type { Status } from 'nice-grpc-common';
+import type { ClientError, Status } from 'nice-grpc-common';
 import { BadRequest, BadRequest_FieldViolation, ErrorInfo, RichClientError, RichServerError } from 'nice-grpc-error-details';
 import { TEXT_CHARS_MAX } from './limits.ts';
 

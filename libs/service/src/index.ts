@@ -34,5 +34,6 @@ export { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 export { z } from 'zod';
 export { endWithParent } from './end-with-parent.ts';
 export {
-  declineReasonFromWire, declineReasonToWire, fingerprintFromWire, fingerprintToWire, parseTransferId, transferIdFromWire, transferIdToWire,
+  declineReasonFromWire, declineReasonToWire, fingerprintFromWire, fingerprintToWire, MEMO_CHARACTERS_MAX, memoFits, parseTransferId,
+  transferIdFromWire, transferIdToWire,
 } from './wire.ts';

@@ -1,4 +1,4 @@
-// How identifiers and decline reasons look in messages between servers.
+// How identifiers, decline reasons and memos look in messages between servers.
 
 import { DeclineReason } from '@strife/stubs/type';
 
@@ -57,4 +57,13 @@ export function fingerprintToWire(fingerprint: string): Buffer {
 export function fingerprintFromWire(bytes: Uint8Array): string {
   if (bytes.length !== 16) throw new RangeError(`expected 16 bytes, got ${bytes.length}`);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
+
+export const MEMO_CHARACTERS_MAX = 140;
+
+/** Whether the memo is short enough, in characters as people count them: Unicode code points, of one or two units each. */
+export function memoFits(memo: string): boolean {
+  // Most need no counting, and one of megabytes is not worth it.
+  if (memo.length <= MEMO_CHARACTERS_MAX || memo.length > 2 * MEMO_CHARACTERS_MAX) return memo.length <= MEMO_CHARACTERS_MAX;
+  return [...memo].length <= MEMO_CHARACTERS_MAX;
 }

@@ -174,6 +174,12 @@ export interface CreateTransferRequest {
   /** At most 140 characters. */
   memo: string;
   waitFor: WaitFor;
+  /**
+   * No earlier send of this id, to any gateway, is still without an answer. Only then can a gateway that does not reach the
+   * bank of a transfer inside one bank say NOT_APPLIED: the bank alone knows what became of an earlier send. Otherwise it
+   * says UNKNOWN. Leave it false when in doubt.
+   */
+  earlierSendsAnswered: boolean;
 }
 
 export interface CreateTransferResponse {
@@ -915,7 +921,7 @@ export const ListEntriesResponse: MessageFns<ListEntriesResponse> = {
 };
 
 function createBaseCreateTransferRequest(): CreateTransferRequest {
-  return { id: "", to: undefined, amount: undefined, memo: "", waitFor: 0 };
+  return { id: "", to: undefined, amount: undefined, memo: "", waitFor: 0, earlierSendsAnswered: false };
 }
 
 export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
@@ -934,6 +940,9 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
     }
     if (message.waitFor !== 0) {
       writer.uint32(40).int32(message.waitFor);
+    }
+    if (message.earlierSendsAnswered !== false) {
+      writer.uint32(48).bool(message.earlierSendsAnswered);
     }
     return writer;
   },
@@ -991,6 +1000,14 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
             message.waitFor = reader.int32() as any;
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.earlierSendsAnswered = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1014,6 +1031,11 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
         : isSet(object.wait_for)
         ? waitForFromJSON(object.wait_for)
         : 0,
+      earlierSendsAnswered: isSet(object.earlierSendsAnswered)
+        ? globalThis.Boolean(object.earlierSendsAnswered)
+        : isSet(object.earlier_sends_answered)
+        ? globalThis.Boolean(object.earlier_sends_answered)
+        : false,
     };
   },
 
@@ -1034,6 +1056,9 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
     if (message.waitFor !== 0) {
       obj.waitFor = waitForToJSON(message.waitFor);
     }
+    if (message.earlierSendsAnswered !== false) {
+      obj.earlierSendsAnswered = message.earlierSendsAnswered;
+    }
     return obj;
   },
 
@@ -1049,6 +1074,7 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
       : undefined;
     message.memo = object.memo ?? "";
     message.waitFor = object.waitFor ?? 0;
+    message.earlierSendsAnswered = object.earlierSendsAnswered ?? false;
     return message;
   },
 };

@@ -1,0 +1,23 @@
+// The bank's flags and STRIFE_* variables.
+
+import { directory, durationMs, instanceName, parseServiceConfig, port, z } from '@strife/service';
+import type { ServiceConfig } from '@strife/service';
+
+const options = {
+  name: { flag: '--name <name>', env: 'STRIFE_BANK_NAME', schema: instanceName, help: 'the bank, as in alpha/alice' },
+  host: { flag: '--host <address>', env: 'STRIFE_HOST', schema: z.string().min(1), default: '127.0.0.1', help: 'address to listen on' },
+  port: { flag: '--port <number>', env: 'STRIFE_PORT', schema: port, default: '0', help: 'port to listen on; 0 takes any free one' },
+  dataDir: { flag: '--data-dir <path>', env: 'STRIFE_DATA_DIR', schema: directory, default: 'data', help: 'where bank-<name>.sqlite and keys are kept' },
+  seed: { flag: '--seed <file>', env: 'STRIFE_SEED', schema: z.string().min(1).optional(), help: 'users to open accounts for, once, as JSON' },
+  registryDir: { flag: '--registry-dir <path>', env: 'STRIFE_REGISTRY_DIR', schema: directory, default: 'tmp/registry', help: 'the embedded registry of this machine' },
+  certsDir: { flag: '--certs-dir <path>', env: 'STRIFE_CERTS_DIR', schema: directory, default: 'certs', help: 'certificates and keys' },
+  logDir: { flag: '--log-dir <path>', env: 'STRIFE_LOG_DIR', schema: directory, default: 'logs', help: 'where bank-<name>.log is written' },
+  logLevel: { flag: '--log-level <level>', env: 'STRIFE_LOG_LEVEL', schema: z.enum(['debug', 'info', 'warn', 'error']), default: 'info', help: 'debug, info, warn or error' },
+  drainTimeoutMs: { flag: '--drain-timeout <duration>', env: 'STRIFE_DRAIN_TIMEOUT', schema: durationMs, default: '10s', help: 'how long calls may finish after SIGTERM' },
+} as const;
+
+export type BankConfig = ServiceConfig<typeof options>;
+
+export function readConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): BankConfig {
+  return parseServiceConfig({ program: 'bank', description: "A bank's server", options, argv, env });
+}

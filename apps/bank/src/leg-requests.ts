@@ -1,0 +1,59 @@
+// Reads legs and decisions off the wire, and says which field of one is wrong.
+
+import { AMOUNT_MINOR_MAX, isCurrency } from '@strife/ledger';
+import { declineReasonFromWire, fingerprintFromWire, memoFits, transferIdFromWire } from '@strife/service';
+import { DecisionOutcome, Side } from '@strife/stubs/bank';
+import type { Decision as WireDecision, Leg } from '@strife/stubs/bank';
+import { fingerprintOf } from '@strife/two-phase-commit';
+import type { BankName, DecideCommand, LogId, PrepareCommand, TransferBody } from '@strife/two-phase-commit';
+
+/** The command, or the name of the first field at fault. */
+export type Read<T> = { readonly kind: 'ok'; readonly value: T } | { readonly kind: 'wrong'; readonly field: string };
+
+export function readLeg(leg: Leg, log: LogId, bank: BankName): Read<PrepareCommand> {
+  const field = wrongField(leg, bank);
+  if (field !== undefined) return { kind: 'wrong', field };
+  const body = bodyOf(leg, bank);
+  const fingerprint = fingerprintFromWire(leg.fingerprint);
+  if (fingerprintOf(body) !== fingerprint) return { kind: 'wrong', field: 'fingerprint' };
+  const terms = { body, side: sides[leg.side as keyof typeof sides], deadlineMs: Number(leg.deadlineUnixMs) };
+  return { kind: 'ok', value: { id: transferIdFromWire(leg.transferId), log, attempt: leg.attempt, fingerprint, terms } };
+}
+
+export function readDecision(decision: WireDecision, log: LogId): Read<DecideCommand> {
+  const { transferId, attempt, outcome } = decision;
+  if (transferId.length !== 16) return { kind: 'wrong', field: 'transfer_id' };
+  if (decision.fingerprint.length !== 16) return { kind: 'wrong', field: 'fingerprint' };
+  if (attempt < 1) return { kind: 'wrong', field: 'attempt' };
+  const id = transferIdFromWire(transferId);
+  const fingerprint = fingerprintFromWire(decision.fingerprint);
+  if (outcome === DecisionOutcome.COMMIT) return { kind: 'ok', value: { id, log, decision: { outcome: 'committed', attempt, fingerprint } } };
+  if (outcome !== DecisionOutcome.ABORT) return { kind: 'wrong', field: 'outcome' };
+  const reason = declineReasonFromWire(decision.reason);
+  return { kind: 'ok', value: { id, log, decision: { outcome: 'aborted', attempt, fingerprint, ...(reason === undefined ? {} : { reason }) } } };
+}
+
+const sides = { [Side.DEBIT]: 'debit', [Side.CREDIT]: 'credit', [Side.BOTH]: 'both' } as const;
+
+function wrongField(leg: Leg, bank: BankName): string | undefined {
+  if (leg.transferId.length !== 16) return 'transfer_id';
+  if (leg.attempt < 1) return 'attempt';
+  if (leg.fingerprint.length !== 16) return 'fingerprint';
+  if (!(leg.side in sides)) return 'side';
+  if (leg.payerAccount === '') return 'payer_account';
+  if (leg.payeeAccount === '') return 'payee_account';
+  if (leg.peerBank === '' || (leg.side === Side.BOTH) !== (leg.peerBank === bank)) return 'peer_bank';
+  if (leg.side === Side.BOTH && leg.payerAccount === leg.payeeAccount) return 'payee_account';
+  if (!isCurrency(leg.currency)) return 'currency';
+  if (leg.amountMinor <= 0n || leg.amountMinor > AMOUNT_MINOR_MAX) return 'amount_minor';
+  if (!memoFits(leg.memo)) return 'memo';
+  return undefined;
+}
+
+function bodyOf({ side, payerAccount, payeeAccount, peerBank, currency, amountMinor, memo }: Leg, bank: BankName): TransferBody {
+  return {
+    from: { bank: side === Side.CREDIT ? peerBank : bank, account: payerAccount },
+    to: { bank: side === Side.DEBIT ? peerBank : bank, account: payeeAccount },
+    currency, amountMinor, memo,
+  };
+}

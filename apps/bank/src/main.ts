@@ -1,0 +1,118 @@
+// A bank: wires its services together, takes up what it holds in doubt, and serves.
+
+import { join } from 'node:path';
+import { createGrants, createPasswords, openKeyRing } from '@strife/auth';
+import type { Passwords } from '@strife/auth';
+import { openCertificateFiles, openEmbeddedRegistry } from '@strife/discovery';
+import { deposit, mayCredit, mayDebit } from '@strife/ledger';
+import { createLogger, createPeerChannel, createServiceServer, endWithParent, runService } from '@strife/service';
+import type { RunningService } from '@strife/service';
+import { openLedgerStore } from '@strife/storage';
+import type { LedgerStore } from '@strife/storage';
+import { AdminServiceDefinition, BankServiceDefinition, ParticipantServiceDefinition } from '@strife/stubs/bank';
+import { createInquirer, createParticipant, systemClock } from '@strife/two-phase-commit';
+import { createAccountApi } from './account-api.ts';
+import { createAdminApi } from './admin-api.ts';
+import { callSummaries } from './call-summaries.ts';
+import { readConfig } from './config.ts';
+import { createGatewayNetwork } from './gateway-network.ts';
+import { createLedgerResource } from './ledger-resource.ts';
+import { createParticipantApi } from './participant-api.ts';
+import { readSeedFile } from './seed.ts';
+
+const VERSION = '0.1.0';
+const clock = systemClock;
+
+async function start(): Promise<RunningService> {
+  const config = readConfig(process.argv.slice(2), process.env);
+  const bank = config.name;
+  const service = `bank-${bank}`;
+  const seeds = config.seed === undefined ? [] : await readSeedFile(config.seed);
+  const certificates = await openCertificateFiles({ directory: config.certsDir, role: 'bank', name: bank });
+  const tls = pemTexts(certificates.current());
+  const logger = createLogger({ service, directory: config.logDir, level: config.logLevel, terminal: true });
+
+  const store = openLedgerStore({
+    file: join(config.dataDir, `${service}.sqlite`), bank, nowMs: clock.nowMs, ledger: { mayDebit, mayCredit, deposit }, onFatal: fatal,
+  });
+  const passwords = createPasswords({});
+  const opened = await openSeedAccounts(store, passwords, seeds);
+  const keys = await openKeyRing({ file: join(config.dataDir, `${service}.jwk`) });
+  const grants = createGrants({ keys, bank, nowMs: clock.nowMs });
+
+  const participant = createParticipant({
+    bank, clock,
+    resource: createLedgerResource(store),
+    onPrepared: (leg) => inquirer.track(leg),
+    onEnded: (id) => inquirer.forget(id),
+    onAlarm: (alarm) => logger.error('an invariant of the protocol is broken', alarm),
+  });
+  const inquirer = createInquirer({
+    clock,
+    ask: (log, inquiries) => gateways.ask(log, inquiries),
+    decide: (commands) => participant.decide(commands),
+    onFailure: (log, error) => logger.debug('inquiry failed', { log, failure: String(error) }),
+  });
+  const inDoubt = store.preparedLegs();
+  for (const { id, state, terms } of inDoubt) {
+    if (state.kind === 'prepared' && terms !== undefined) inquirer.track({ ...state, id, terms }, true);
+  }
+  const registry = await openEmbeddedRegistry({ directory: config.registryDir, onProblem: (problem) => logger.warn('registry problem', { problem }) });
+  const gateways = createGatewayNetwork({
+    registry,
+    openChannel: ({ id, host, port }) => createPeerChannel({ address: `${host}:${port}`, tls, expect: { role: 'gateway', name: id } }),
+    onLogServed: (log) => inquirer.wake(log),
+  });
+
+  const server = createServiceServer({ name: service, host: config.host, port: config.port, tls, logger, access, summarize: callSummaries });
+  server.add(BankServiceDefinition, createAccountApi({ store, passwords, grants }));
+  server.add(ParticipantServiceDefinition, createParticipantApi({ bank, participant, grants }));
+  server.add(AdminServiceDefinition, createAdminApi(store, passwords));
+  const { port, address } = await server.listen();
+  const registration = await registry.register({ service: 'bank', id: bank, host: config.host, port, meta: { bank, version: VERSION } });
+  logger.info(`ready on ${address}`, { accountsOpened: opened, inDoubt: inDoubt.length });
+  endWithParent();
+
+  return {
+    logger,
+    async stop() {
+      await registration.leave();
+      await server.stop(config.drainTimeoutMs);
+      inquirer.stop();
+      gateways.close();
+      await participant.drain();
+      await registry.close();
+      certificates.close();
+      store.close();
+      logger.info('stopped', { inDoubt: inquirer.doubt().legs });
+    },
+  };
+
+  function fatal(error: Error): never {
+    logger.error('the books cannot be written: stopping', { error });
+    process.stderr.write(`${service}: the books cannot be written: ${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+const access = {
+  'strife.bank.v1.BankService': ['gateway'],
+  'strife.bank.v1.ParticipantService': ['gateway'],
+  'strife.bank.v1.AdminService': ['operator'],
+} as const;
+
+/** Opens accounts for users that have none. Existing ones keep their password and balance, so that a restart changes nothing. */
+async function openSeedAccounts(store: LedgerStore, passwords: Passwords, seeds: Awaited<ReturnType<typeof readSeedFile>>): Promise<number> {
+  const users = [];
+  for (const { username, password, currency, openingMinor } of seeds) {
+    if (store.userHash(username) !== undefined) continue;
+    users.push({ username, currency, openingMinor, passwordHash: await passwords.hash(password) });
+  }
+  return users.length === 0 ? 0 : store.createUsers(users).length;
+}
+
+function pemTexts({ ca, cert, key }: { ca: Buffer; cert: Buffer; key: Buffer }): { ca: string; cert: string; key: string } {
+  return { ca: ca.toString(), cert: cert.toString(), key: key.toString() };
+}
+
+await runService(start);

@@ -1,0 +1,111 @@
+// strife.bank.v1.ParticipantService: checks what gateways send, hands it to the participant, answers when it is durable.
+
+import type { Grants } from '@strife/auth';
+import { declineReasonToWire, rpcError } from '@strife/service';
+import { Acknowledgement, Side, VoteKind } from '@strife/stubs/bank';
+import type { Leg, ParticipantServiceImplementation, PrepareRequest, Vote as WireVote } from '@strife/stubs/bank';
+import { DeclineReason } from '@strife/stubs/type';
+import { OverloadedError } from '@strife/two-phase-commit';
+import type { BankName, Participant, PrepareCommand, Vote } from '@strife/two-phase-commit';
+import { Status } from 'nice-grpc-common';
+import { readDecision, readLeg } from './leg-requests.ts';
+
+const BATCH_ITEMS_MAX = 10_000;
+
+export interface ParticipantApiOptions {
+  readonly bank: BankName;
+  readonly participant: Participant;
+  readonly grants: Grants;
+}
+
+export function createParticipantApi({ bank, participant, grants }: ParticipantApiOptions): ParticipantServiceImplementation {
+  /** The accounts that the grants of a request speak for; undefined for a grant that this bank does not honour. */
+  function accountsOf({ grants: texts }: PrepareRequest): Promise<(string | undefined)[]> {
+    return Promise.all(
+      texts.map(async (text) => {
+        const known = grants.verifyCached(text);
+        if (known !== undefined) return known.account;
+        return await grants.verify(text).then(({ account }) => account, () => undefined);
+      }),
+    );
+  }
+
+  return {
+    async prepare(request) {
+      const { logId, legs } = request;
+      checkBatch(logId, 'legs', legs.length);
+      const accounts = await accountsOf(request);
+      const votes: WireVote[] = new Array(legs.length);
+      const commands: PrepareCommand[] = [];
+      const positions: number[] = [];
+      legs.forEach((leg, position) => {
+        const read = readLeg(leg, logId, bank);
+        if (read.kind === 'wrong') votes[position] = { ...emptyVote, kind: VoteKind.INVALID, field: read.field };
+        else if (!isGranted(leg, accounts)) votes[position] = { ...emptyVote, kind: VoteKind.UNAUTHORIZED };
+        else {
+          commands.push(read.value);
+          positions.push(position);
+        }
+      });
+      const answers = commands.length === 0 ? [] : await participant.prepare(commands).catch(refuseOverload);
+      answers.forEach((vote, index) => {
+        votes[positions[index]!] = voteToWire(vote);
+      });
+      return { votes };
+    },
+
+    async decide({ logId, decisions }) {
+      checkBatch(logId, 'decisions', decisions.length);
+      const commands = decisions.map((decision, index) => {
+        const read = readDecision(decision, logId);
+        if (read.kind === 'wrong') throw invalid(`decisions[${index}].${read.field}`, 'is malformed');
+        return read.value;
+      });
+      const answers = await participant.decide(commands).catch(refuseOverload);
+      return { acknowledgements: answers.map((answer) => (answer === 'acknowledged' ? Acknowledgement.DONE : Acknowledgement.REFUSED)) };
+    },
+  };
+}
+
+/** Only a debit needs the payer's word; anybody may be paid. */
+function isGranted(leg: Leg, accounts: readonly (string | undefined)[]): boolean {
+  return leg.side === Side.CREDIT || accounts[leg.grantIndex] === leg.payerAccount;
+}
+
+function checkBatch(logId: string, field: string, items: number): void {
+  if (logId === '' || logId.length > 64) throw invalid('log_id', 'must have 1 to 64 characters');
+  if (items === 0 || items > BATCH_ITEMS_MAX) throw invalid(field, `must be 1 to ${BATCH_ITEMS_MAX}, not ${items}`);
+}
+
+function invalid(field: string, message: string): Error {
+  return rpcError({ code: Status.INVALID_ARGUMENT, reason: 'INVALID_BATCH', field, message: `${field}: ${message}`, outcome: 'not_applied', retryable: false });
+}
+
+function refuseOverload(error: unknown): never {
+  if (!(error instanceof OverloadedError)) throw error;
+  throw rpcError({ code: Status.RESOURCE_EXHAUSTED, reason: 'OVERLOADED', message: error.message, outcome: 'not_applied', retryable: true });
+}
+
+const emptyVote: WireVote = { kind: VoteKind.UNSPECIFIED, reason: DeclineReason.UNSPECIFIED, fence: 0, field: '', replayed: false, atUnixMs: 0n };
+
+const voteKinds = {
+  yes: VoteKind.YES, no: VoteKind.NO, committed: VoteKind.COMMITTED, fenced: VoteKind.FENCED, busy: VoteKind.BUSY,
+  mismatch: VoteKind.MISMATCH, unauthorized: VoteKind.UNAUTHORIZED, invalid: VoteKind.INVALID,
+} satisfies Record<Vote['kind'], VoteKind>;
+
+function voteToWire(vote: Vote): WireVote {
+  const wire = { ...emptyVote, kind: voteKinds[vote.kind] };
+  switch (vote.kind) {
+    case 'no':
+      return { ...wire, reason: declineReasonToWire(vote.reason), replayed: vote.replayed, atUnixMs: BigInt(vote.atMs ?? 0) };
+    case 'committed':
+      return { ...wire, replayed: vote.replayed, atUnixMs: BigInt(vote.atMs ?? 0) };
+    case 'fenced':
+      return { ...wire, fence: vote.fence };
+    case 'mismatch':
+    case 'invalid':
+      return { ...wire, field: vote.field };
+    default:
+      return wire;
+  }
+}

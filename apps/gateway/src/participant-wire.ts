@@ -1,0 +1,63 @@
+// Legs, votes and decisions as ParticipantService carries them.
+
+import { declineReasonFromWire, declineReasonToWire, fingerprintToWire, transferIdToWire } from '@strife/service';
+import { DecisionOutcome, Side, VoteKind } from '@strife/stubs/bank';
+import type { Decision as WireDecision, Leg, Vote as WireVote } from '@strife/stubs/bank';
+import { DeclineReason } from '@strife/stubs/type';
+import type { Decision, PrepareLeg, Silence, TransferId, Vote } from '@strife/two-phase-commit';
+
+const sides = { debit: Side.DEBIT, credit: Side.CREDIT, both: Side.BOTH } satisfies Record<PrepareLeg['side'], Side>;
+
+export function encodeLeg({ request, attempt, side, deadlineMs }: PrepareLeg, grantIndex: number): Leg {
+  const { from, to, currency, amountMinor, memo } = request.body;
+  return {
+    transferId: transferIdToWire(request.id),
+    attempt,
+    fingerprint: fingerprintToWire(request.fingerprint),
+    side: sides[side],
+    payerAccount: from.account,
+    payeeAccount: to.account,
+    peerBank: side === 'credit' ? from.bank : to.bank,
+    currency,
+    amountMinor,
+    memo,
+    deadlineUnixMs: BigInt(deadlineMs),
+    grantIndex,
+  };
+}
+
+export function encodeDecision(id: TransferId, decision: Decision): WireDecision {
+  return {
+    transferId: transferIdToWire(id),
+    attempt: decision.attempt,
+    fingerprint: fingerprintToWire(decision.fingerprint),
+    outcome: decision.outcome === 'committed' ? DecisionOutcome.COMMIT : DecisionOutcome.ABORT,
+    reason: decision.outcome === 'aborted' && decision.reason !== undefined ? declineReasonToWire(decision.reason) : DeclineReason.UNSPECIFIED,
+  };
+}
+
+/** A vote that is missing or of an unknown kind is no vote: the leg may or may not be prepared. */
+export function voteFrom(vote: WireVote | undefined): Vote | Silence {
+  switch (vote?.kind) {
+    case VoteKind.YES:
+      return { kind: 'yes' };
+    case VoteKind.NO: {
+      const reason = declineReasonFromWire(vote.reason);
+      return reason === undefined ? { kind: 'unreachable' } : { kind: 'no', reason, replayed: vote.replayed, atMs: Number(vote.atUnixMs) };
+    }
+    case VoteKind.COMMITTED:
+      return { kind: 'committed', replayed: vote.replayed, atMs: Number(vote.atUnixMs) };
+    case VoteKind.FENCED:
+      return { kind: 'fenced', fence: vote.fence };
+    case VoteKind.BUSY:
+      return { kind: 'busy' };
+    case VoteKind.MISMATCH:
+      return { kind: 'mismatch', field: vote.field };
+    case VoteKind.UNAUTHORIZED:
+      return { kind: 'unauthorized' };
+    case VoteKind.INVALID:
+      return { kind: 'invalid', field: vote.field };
+    default:
+      return { kind: 'unreachable' };
+  }
+}

@@ -1,0 +1,189 @@
+// strife.gateway.v1.TransferService: checks, hands to the coordinator, says what came of it.
+
+import type { SessionContext } from '@strife/auth';
+import { declineReasonFromWire, declineReasonToWire, parseTransferId, transferIdFromWire, transferIdToWire } from '@strife/service';
+import type { TransferRecord } from '@strife/stubs/bank';
+import { WaitFor } from '@strife/stubs/gateway';
+import type {
+  BatchCreateTransfersRequest, BatchCreateTransfersResponse, CreateTransferRequest, CreateTransferResponse, DeepPartial, GetTransferRequest,
+  GetTransferResponse, ListTransfersRequest, ListTransfersResponse, Transfer, TransferServiceImplementation,
+} from '@strife/stubs/gateway';
+import { DeclineReason, TransferState } from '@strife/stubs/type';
+import { fingerprintOf } from '@strife/two-phase-commit';
+import type { Clock, Coordinator, DecisionLog, TransferRequest, TransferResult } from '@strife/two-phase-commit';
+import type { CallContext } from 'nice-grpc-common';
+import { ServerError, Status } from 'nice-grpc-common';
+import type { BankNetwork } from './bank-network.ts';
+import { callBank } from './bank-calls.ts';
+import { invalidArgument, mismatchFailure, notAppliedFailure, toRpcError, toWireFailure, unknownBank, unknownBecause, unknownOutcome } from './failures.ts';
+import type { Failure, NotApplied } from './failures.ts';
+import { checkTransferRequest } from './transfer-requests.ts';
+import type { Checked } from './transfer-requests.ts';
+
+export const BATCH_ITEMS_MAX = 1000;
+
+export interface TransferApiOptions {
+  readonly coordinator: Coordinator;
+  readonly log: DecisionLog;
+  readonly network: BankNetwork;
+  readonly clock: Clock;
+}
+
+type Context = CallContext & SessionContext;
+
+export function createTransferApi({ coordinator, log, network, clock }: TransferApiOptions): TransferServiceImplementation<SessionContext> {
+  async function create(item: CreateTransferRequest, context: Context): Promise<Checked<Transfer>> {
+    const { session } = context;
+    const checked = checkTransferRequest(item, session.account, clock.nowMs());
+    if (checked.kind === 'wrong') return checked;
+    const request = checked.value;
+    if (network.find(request.body.to.bank) === 'unknown') {
+      return { kind: 'wrong', failure: unknownBank('to.bank', request.body.to.bank) };
+    }
+    const waitFor = item.waitFor === WaitFor.DECIDED ? 'decided' : 'settled';
+    const result = await coordinator.create(request, session.grant, waitFor);
+    return result.kind === 'mismatch' ? conflict(request, result.field, context) : outcomeOf(request, result, item.earlierSendsAnswered);
+  }
+
+  /**
+   * What to say when the id is taken, as far as this gateway knows. It is proved by a committed row, and by a row of this very
+   * transfer: that was aborted because a bank has another one. Any other row proves nothing: what a bank applied by itself, or for
+   * another gateway, has no row here, and a later attempt at something else under its id may have left one. Whether the id belongs
+   * to this very transfer is then for the payer's bank to say.
+   */
+  async function conflict(request: TransferRequest, field: string, context: Context): Promise<Checked<Transfer>> {
+    const taken: Checked<Transfer> = { kind: 'wrong', failure: mismatchFailure(field) };
+    const [row] = await log.find([request.id]);
+    if (row?.verdict.outcome === 'committed' || row?.fingerprint === request.fingerprint) return taken;
+    let record: TransferRecord | undefined;
+    try {
+      record = await bankRecord(request.id, context);
+    } catch (error) {
+      return error instanceof ServerError && error.code === Status.NOT_FOUND ? taken : { kind: 'wrong', failure: unknownOutcome };
+    }
+    if (record === undefined || !isAbout(record, request)) return taken;
+    if (record.state === TransferState.PENDING) return { kind: 'wrong', failure: unknownOutcome };
+    return { kind: 'ok', value: { ...transferOfRecord(record), replayed: true } };
+  }
+
+  async function bankRecord(id: string, context: Context): Promise<TransferRecord | undefined> {
+    const { grant, account } = context.session;
+    const reply = await callBank(network, account.bank, context, (bank, options) => bank.getTransfer({ grant, transferId: transferIdToWire(id) }, options));
+    return reply.transfer;
+  }
+
+  /** The stored outcome, for the payer alone. */
+  async function fromLog(id: string, { session }: Context): Promise<Transfer | undefined> {
+    const [row] = await log.find([id]);
+    const running = coordinator.running(id);
+    const request = row !== undefined && row.verdict.outcome !== 'aborted' ? row : running;
+    if (request === undefined || request.body.from.bank !== session.account.bank || request.body.from.account !== session.account.account) return undefined;
+    const transfer = transferOf(request);
+    if (row === undefined || row.verdict.outcome === 'aborted') return { ...transfer, state: TransferState.PENDING };
+    const decidedAtUnixMs = BigInt(row.decidedAtMs);
+    if (row.verdict.outcome === 'committed') return { ...transfer, state: TransferState.SUCCEEDED, decidedAtUnixMs };
+    return { ...transfer, state: TransferState.DECLINED, declineReason: declineReasonToWire(row.verdict.reason), decidedAtUnixMs };
+  }
+
+  return {
+    async createTransfer(request: CreateTransferRequest, context: Context): Promise<DeepPartial<CreateTransferResponse>> {
+      const created = await create(request, context);
+      if (created.kind === 'wrong') throw toRpcError(created.failure, request.id.length <= 64 ? request.id : undefined);
+      return { transfer: created.value };
+    },
+
+    async batchCreateTransfers({ items }: BatchCreateTransfersRequest, context: Context): Promise<DeepPartial<BatchCreateTransfersResponse>> {
+      if (items.length === 0 || items.length > BATCH_ITEMS_MAX) {
+        throw toRpcError(invalidArgument('items', 'BATCH_SIZE', `must be 1 to ${BATCH_ITEMS_MAX}, not ${items.length}`));
+      }
+      const created = await Promise.all(items.map((item) => create(item, context)));
+      return {
+        results: created.map((item, index) => ({
+          result:
+            item.kind === 'ok'
+              ? { $case: 'transfer', value: item.value }
+              : { $case: 'failure', value: toWireFailure(item.failure, items[index]!.id.slice(0, 64)) },
+        })),
+      };
+    },
+
+    async getTransfer(request: GetTransferRequest, context: Context): Promise<DeepPartial<GetTransferResponse>> {
+      const id = parseTransferId(request.id);
+      if (id === undefined) throw toRpcError(invalidArgument('id', 'MALFORMED_ID', 'must be a UUID'));
+      const known = await fromLog(id, context);
+      if (known !== undefined) return { transfer: known };
+      const record = await bankRecord(id, context);
+      if (record === undefined) throw toRpcError({ ...noSuchTransfer, message: `id: no transfer ${id} of yours` });
+      return { transfer: transferOfRecord(record) };
+    },
+
+    async listTransfers({ pageSize, pageToken }: ListTransfersRequest, context: Context): Promise<DeepPartial<ListTransfersResponse>> {
+      const { grant, account } = context.session;
+      const page = await callBank(network, account.bank, context, (bank, options) => bank.listTransfers({ grant, pageSize, pageToken }, options));
+      return { transfers: page.transfers.map(transferOfRecord), nextPageToken: page.nextPageToken };
+    },
+  };
+}
+
+const noSuchTransfer: Failure = {
+  code: Status.NOT_FOUND, reason: 'NO_SUCH_TRANSFER', message: 'id: no such transfer', field: 'id', outcome: 'not_applied', retryable: false,
+};
+
+function outcomeOf(request: TransferRequest, result: TransferResult, earlierSendsAnswered: boolean): Checked<Transfer> {
+  switch (result.kind) {
+    case 'succeeded':
+    case 'declined': {
+      const { replayed, createdAtMs = request.createdAtMs, decidedAtMs = request.createdAtMs } = result;
+      const transfer = { ...transferOf(request), replayed, createdAtUnixMs: BigInt(createdAtMs), decidedAtUnixMs: BigInt(decidedAtMs) };
+      if (result.kind === 'succeeded') return { kind: 'ok', value: { ...transfer, state: TransferState.SUCCEEDED } };
+      return { kind: 'ok', value: { ...transfer, state: TransferState.DECLINED, declineReason: declineReasonToWire(result.reason) } };
+    }
+    case 'not-applied':
+      return { kind: 'wrong', failure: earlierSendsAnswered || isKnownHere(request, result.why) ? notAppliedFailure(result.why) : unknownBecause(result.why) };
+    case 'mismatch':
+      return { kind: 'wrong', failure: mismatchFailure(result.field) };
+    case 'unknown':
+      return { kind: 'wrong', failure: unknownOutcome };
+  }
+}
+
+/**
+ * Whether "not applied" also holds for earlier sends of the id. Between banks the decision log knows them. A transfer inside
+ * one bank has no row: where the bank did not look the id up this time, it may have applied it before.
+ */
+function isKnownHere({ body }: TransferRequest, why: NotApplied): boolean {
+  return body.from.bank !== body.to.bank || !notLookedUp.has(why);
+}
+
+const notLookedUp: ReadonlySet<NotApplied> = new Set<NotApplied>(['unreachable', 'overloaded', 'unauthorized']);
+
+function transferOf({ id, body, createdAtMs }: TransferRequest): Transfer {
+  const { from, to, currency, amountMinor, memo } = body;
+  return {
+    id, from, to, memo,
+    amount: { currency, minorUnits: amountMinor },
+    state: TransferState.UNSPECIFIED,
+    declineReason: DeclineReason.UNSPECIFIED,
+    replayed: false,
+    createdAtUnixMs: BigInt(createdAtMs),
+    decidedAtUnixMs: 0n,
+  };
+}
+
+/** Whether the bank's record is of the transfer that is asked for, in every field. */
+function isAbout({ from, to, amount, memo }: TransferRecord, { fingerprint }: TransferRequest): boolean {
+  if (from === undefined || to === undefined || amount === undefined) return false;
+  return fingerprintOf({ from, to, currency: amount.currency, amountMinor: amount.minorUnits, memo }) === fingerprint;
+}
+
+function transferOfRecord(record: TransferRecord): Transfer {
+  const { transferId, from, to, amount, memo, state, declineReason, preparedAtUnixMs, endedAtUnixMs } = record;
+  return {
+    id: transferIdFromWire(transferId),
+    from, to, amount, memo, state,
+    declineReason: declineReasonFromWire(declineReason) === undefined ? DeclineReason.UNSPECIFIED : declineReason,
+    replayed: false,
+    createdAtUnixMs: preparedAtUnixMs,
+    decidedAtUnixMs: endedAtUnixMs,
+  };
+}
