@@ -1,0 +1,81 @@
+// A bank's store: accounts, users, legs, entries, deposits.
+//
+// The large tables have no secondary index. History hangs on chains instead: an account points at its last entry and at the last
+// transfer it pays, and each of those points at the account's one before. Writing an entry is then a pure append.
+
+import type { StoreKind } from './store-file.ts';
+
+export const BANK_STORE: StoreKind = {
+  title: 'bank store',
+  applicationId: 0x5374426b, // "StBk"
+  migrations: [
+    `
+    CREATE TABLE accounts (
+      id INTEGER PRIMARY KEY,
+      kind INTEGER NOT NULL,           -- see ACCOUNT_KINDS in account-table.ts
+      name TEXT NOT NULL,              -- a customer's; "beta/EUR" for clearing; "EUR" for equity
+      currency TEXT NOT NULL,
+      posted INTEGER NOT NULL,
+      held INTEGER NOT NULL CHECK (held >= 0),
+      incoming INTEGER NOT NULL CHECK (incoming >= 0),
+      floor INTEGER CHECK (posted - held >= floor),
+      frozen INTEGER NOT NULL CHECK (frozen IN (0, 1)),
+      last_entry INTEGER,              -- entries.seq
+      last_transfer BLOB,              -- legs.id, of the transfers that it pays
+      UNIQUE (kind, name)
+    ) STRICT;
+
+    CREATE TABLE users (
+      account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
+      username TEXT NOT NULL UNIQUE,
+      password_hash TEXT NOT NULL
+    ) STRICT;
+
+    -- The coordinators' logs, by a number that is shorter in every leg.
+    CREATE TABLE logs (number INTEGER PRIMARY KEY, log_id TEXT NOT NULL UNIQUE) STRICT;
+
+    CREATE TABLE legs (
+      id BLOB PRIMARY KEY,
+      state INTEGER NOT NULL,          -- see LEG_STATES in leg-rows.ts
+      attempt INTEGER NOT NULL,        -- 0 when declined
+      log INTEGER,                     -- while prepared and once committed
+      fingerprint BLOB NOT NULL,
+      side INTEGER,                    -- see SIDES in leg-rows.ts; null, like all terms, for a fence of an unknown id
+      account_id INTEGER,              -- the customer whose leg it is
+      payer TEXT,
+      payee TEXT,
+      peer TEXT,                       -- the other bank, or this one
+      currency TEXT,
+      amount INTEGER,
+      memo TEXT,
+      deadline_ms INTEGER,
+      reason TEXT,                     -- when declined
+      prepared_at_ms INTEGER NOT NULL,
+      ended_at_ms INTEGER,             -- null while prepared
+      previous BLOB                    -- the payer's transfer before this one
+    ) STRICT, WITHOUT ROWID;
+    -- Start-up finds the legs in doubt here, without reading the others.
+    CREATE INDEX legs_in_doubt ON legs (state) WHERE state = 0;
+
+    CREATE TABLE entries (
+      seq INTEGER PRIMARY KEY,
+      account_id INTEGER NOT NULL,
+      transfer_id BLOB,                -- null for a deposit
+      amount INTEGER NOT NULL,
+      posted INTEGER NOT NULL,         -- the account's balance after this entry
+      at_ms INTEGER NOT NULL,
+      previous INTEGER                 -- the account's entry before this one
+    ) STRICT;
+    CREATE TRIGGER entries_stay_as_written BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'an entry is never changed'); END;
+    CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'an entry is never removed'); END;
+
+    CREATE TABLE deposits (
+      entry INTEGER PRIMARY KEY,       -- the first of its two entries
+      id BLOB UNIQUE,                  -- null for an opening balance
+      account_id INTEGER NOT NULL,
+      amount INTEGER NOT NULL,
+      at_ms INTEGER NOT NULL
+    ) STRICT;
+    `,
+  ],
+};

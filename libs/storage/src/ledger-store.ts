@@ -1,0 +1,238 @@
+// A bank's books in one SQLite file. Everything is synchronous; one `writeBatch` is one transaction and one sync.
+
+import type { Account, DeclineReason, Entry, Money, deposit, mayCredit, mayDebit } from '@strife/ledger';
+import type { AccountName, LegState, LegTerms, TransferId } from '@strife/two-phase-commit';
+import { openAccountTable, type AccountRow, type AccountTable } from './account-table.ts';
+import { openDeposits } from './deposits.ts';
+import { openEntryTable, type EntryTable } from './entry-table.ts';
+import { openHistory } from './history.ts';
+import { idToBlob } from './ids.ts';
+import { BANK_STORE } from './ledger-schema.ts';
+import { openLegTable, type LegTable } from './leg-table.ts';
+import type { StoreFailedError } from './store-error.ts';
+import { openStoreFile, type StoreFile } from './store-file.ts';
+import { openUsers } from './users.ts';
+
+export interface LedgerStoreOptions {
+  readonly file: string;
+  /** The bank's name; an existing file must be this bank's. */
+  readonly bank: string;
+  readonly nowMs: () => number;
+  /** The accounting rules, for deposits and opening balances. */
+  readonly ledger: { readonly mayDebit: typeof mayDebit; readonly mayCredit: typeof mayCredit; readonly deposit: typeof deposit };
+  /** Told once, when the store has failed: log it and end the process. */
+  readonly onFatal: (error: StoreFailedError) => void;
+}
+
+/** A leg as the books hold it. */
+export interface StoredLeg {
+  readonly id: TransferId;
+  /** Never absent. */
+  readonly state: LegState;
+  /** Absent for a fence of an id that was never prepared here. */
+  readonly terms?: LegTerms;
+  /** As in LegWrite. */
+  readonly accountId: number | null;
+  /** When it was last prepared, or when it was first written if it never was. */
+  readonly preparedAtMs: number;
+  /** When it left doubt; null while prepared. */
+  readonly endedAtMs: number | null;
+}
+
+/** A leg's new state. Terms, once written, stay: leave them out or repeat them (only the deadline may move). */
+export interface LegWrite {
+  readonly id: TransferId;
+  readonly state: LegState;
+  readonly terms?: LegTerms;
+  /** The customer whose leg it is, the payer when both are here; null when there is no such account. Stays as first written with terms. */
+  readonly accountId: number | null;
+  /** When it left doubt; by default when it is first written so. */
+  readonly endedAtMs?: number;
+}
+
+/** An entry and the transfer that it belongs to. */
+export interface EntryWrite extends Entry {
+  readonly transferId: TransferId;
+}
+
+export interface LedgerBatch {
+  readonly legs: readonly LegWrite[];
+  /** Every account that changed, once, as it is after the batch. `frozen` is not written. */
+  readonly accounts: readonly Account[];
+  /** In the order in which they happened. */
+  readonly entries: readonly EntryWrite[];
+}
+
+/** One line of a customer's history. */
+export interface HistoryEntry {
+  /** Absent for a deposit, like `counterparty`. */
+  readonly transferId?: TransferId;
+  readonly counterparty?: AccountName;
+  readonly amount: Money;
+  /** The balance after it. */
+  readonly posted: Money;
+  readonly memo: string;
+  readonly settledAtMs: number;
+}
+
+export interface Page<Item> {
+  /** Newest first. */
+  readonly items: readonly Item[];
+  /** Give it back for the items after these; absent on the last page. */
+  readonly nextCursor?: string;
+}
+
+export interface NewUser {
+  readonly username: string;
+  readonly passwordHash: string;
+  readonly currency: string;
+  /** 0 or more. */
+  readonly openingMinor: bigint;
+}
+
+export type DepositResult =
+  | { readonly kind: 'deposited'; readonly account: Account; readonly replayed: boolean }
+  | { readonly kind: 'declined'; readonly reason: DeclineReason }
+  /** The id was used for another deposit; `field` differs. */
+  | { readonly kind: 'mismatch'; readonly field: 'account' | 'amount.currency' | 'amount.minor_units' };
+
+export interface LedgerStore {
+  readonly bank: string;
+
+  /** The legs that exist among these ids. */
+  legs(ids: readonly TransferId[]): Map<TransferId, StoredLeg>;
+  transfer(id: TransferId): StoredLeg | undefined;
+  /** All legs in doubt, in the order of their ids. For start-up: it reads no others. */
+  preparedLegs(): StoredLeg[];
+
+  account(kind: Account['kind'], name: string): Account | undefined;
+  accountById(id: number): Account | undefined;
+  /** The clearing account towards `peer` in this currency; made, durably and in a write of its own, when it does not exist. */
+  clearing(peer: string, currency: string): Account;
+
+  /** Makes the batch durable. Chains the entries and the payers' transfers. A failure ends the store. */
+  writeBatch(batch: LedgerBatch): void;
+
+  /** A customer's history; empty for an unknown account. Throws CursorError. */
+  listEntries(account: string, pageSize: number, cursor?: string): Page<HistoryEntry>;
+  /**
+   * Transfers that a customer pays, without those that were aborted; empty for an unknown account. Throws CursorError.
+   * A page may hold fewer than `pageSize` and still have a `nextCursor`.
+   */
+  listTransfers(account: string, pageSize: number, cursor?: string): Page<StoredLeg>;
+
+  /**
+   * Makes the users that do not exist, with an account of the same name, in one transaction, and returns their names. Those that
+   * exist are left as they are. Throws OpeningBalanceError, and makes none, when an opening balance does not fit.
+   */
+  createUsers(users: readonly NewUser[]): string[];
+  userHash(username: string): string | undefined;
+  /** False when there is no such customer. */
+  setFrozen(account: string, frozen: boolean): boolean;
+  /** Brings money in, once for each id. */
+  deposit(id: string, account: string, amount: Money): DepositResult;
+
+  /** Idempotent. */
+  close(): void;
+}
+
+/** Opens or creates. Throws StoreLockedError, StoreSchemaError or another StoreError. */
+export function openLedgerStore(options: LedgerStoreOptions): LedgerStore {
+  const { file, bank, onFatal } = options;
+  return openStoreFile({ file, kind: BANK_STORE, name: { required: bank }, onFatal }, (store) => buildStore(store, options));
+}
+
+function buildStore(store: StoreFile, { nowMs, ledger }: LedgerStoreOptions): LedgerStore {
+  const accounts = openAccountTable(store);
+  const legs = openLegTable(store);
+  const entries = openEntryTable(store);
+
+  /** An account that no customer owns: made when it is first needed. */
+  function internal(kind: 'clearing' | 'equity', name: string, currency: string): AccountRow {
+    const existing = accounts.byName(kind, name);
+    if (existing !== undefined) return existing;
+    const account: Account = {
+      id: accounts.nextId(), kind, name, currency, posted: 0n, held: 0n, incoming: 0n, floor: null, frozen: false,
+    };
+    const row: AccountRow = { account, lastEntry: null, lastTransfer: null };
+    store.write(() => accounts.insert(row));
+    accounts.remember([row]);
+    return row;
+  }
+
+  const equity = (currency: string): AccountRow => internal('equity', currency, currency);
+  const deposits = openDeposits({ store, accounts, entries, rules: ledger, nowMs, equity });
+
+  return {
+    bank: store.name,
+    legs: (ids) => {
+      const found = new Map<TransferId, StoredLeg>();
+      for (const id of ids) {
+        const leg = legs.find(id);
+        if (leg !== undefined) found.set(id, leg);
+      }
+      return found;
+    },
+    transfer: (id) => legs.find(id),
+    preparedLegs: () => legs.prepared(),
+    account: (kind, name) => accounts.byName(kind, name)?.account,
+    accountById: (id) => accounts.byId(id)?.account,
+    clearing: (peer, currency) => internal('clearing', `${peer}/${currency}`, currency).account,
+    writeBatch: (batch) => writeBatch({ store, accounts, legs, entries }, batch, nowMs()),
+    ...openHistory(accounts, legs, entries),
+    ...openUsers({ store, accounts, deposits, rules: ledger, equity }),
+    deposit: (id, account, amount) => deposits.deposit(id, account, amount),
+    close: () => store.close(),
+  };
+}
+
+interface Tables {
+  readonly store: StoreFile;
+  readonly accounts: AccountTable;
+  readonly legs: LegTable;
+  readonly entries: EntryTable;
+}
+
+function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBatch, nowMs: number): void {
+  if (batch.legs.length + batch.accounts.length + batch.entries.length === 0) return;
+  const rows = new Map<number, MutableRow>();
+  const written = new Map<TransferId, StoredLeg>();
+
+  function rowOf(id: number): MutableRow {
+    let row = rows.get(id);
+    if (row === undefined) {
+      const stored = accounts.byId(id);
+      if (stored === undefined) throw new Error(`account ${id} is not in the books`);
+      row = { ...stored };
+      rows.set(id, row);
+    }
+    return row;
+  }
+
+  store.write(() => {
+    for (const write of batch.legs) {
+      const before = written.get(write.id) ?? legs.find(write.id);
+      const payer = startsTransfer(write, before) ? rowOf(write.accountId) : undefined;
+      written.set(write.id, legs.put(write, before, payer?.lastTransfer ?? null, nowMs));
+      if (payer !== undefined) payer.lastTransfer = idToBlob(write.id);
+    }
+    for (const entry of batch.entries) {
+      const row = rowOf(entry.accountId);
+      row.lastEntry = entries.append(entry, idToBlob(entry.transferId), nowMs, row.lastEntry);
+    }
+    for (const account of batch.accounts) {
+      const row = rowOf(account.id);
+      row.account = { ...account, frozen: row.account.frozen };
+    }
+    for (const row of rows.values()) accounts.update(row);
+  });
+  accounts.remember(rows.values());
+  legs.remember(written.values());
+}
+
+type MutableRow = { -readonly [Key in keyof AccountRow]: AccountRow[Key] };
+
+/** Whether the leg is now first known to be one that its account pays. */
+function startsTransfer(write: LegWrite, before: StoredLeg | undefined): write is LegWrite & { accountId: number } {
+  return before?.terms === undefined && write.terms !== undefined && write.terms.side !== 'credit' && write.accountId !== null;
+}

@@ -1,0 +1,77 @@
+// Legs between the protocol's form and the table's.
+
+import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import type { LegState, LegTerms, Side } from '@strife/two-phase-commit';
+import { blobToHex, blobToId } from './ids.ts';
+import type { StoredLeg } from './ledger-store.ts';
+
+/** How states and sides are stored. Numbers are for ever; `prepared` must stay 0, as in the index legs_in_doubt. */
+export const LEG_STATES = { prepared: 0, committed: 1, aborted: 2, declined: 3 } as const satisfies Record<Exclude<LegState['kind'], 'absent'>, number>;
+export const SIDES = { debit: 0, credit: 1, both: 2 } as const satisfies Record<Side, number>;
+const SIDE_NAMES: readonly Side[] = ['debit', 'credit', 'both'];
+
+/** What `readLeg` expects of a query, in this order. */
+export const LEG_COLUMNS =
+  'id, state, attempt, log, fingerprint, side, account_id, payer, payee, peer, currency, amount, memo, deadline_ms, reason, ' +
+  'prepared_at_ms, ended_at_ms';
+
+type LegValues = [
+  id: Uint8Array, state: bigint, attempt: bigint, log: bigint | null, fingerprint: Uint8Array, side: bigint | null, accountId: bigint | null,
+  payer: string, payee: string, peer: string, currency: string, amount: bigint, memo: string, deadlineMs: bigint, reason: string | null,
+  preparedAtMs: bigint, endedAtMs: bigint | null,
+];
+
+/** Reads what a query over LEG_COLUMNS returned, integers as bigints. */
+export function readLeg(values: readonly SQLOutputValue[], bank: string, logId: (number: number) => string): StoredLeg {
+  const row = values as unknown as LegValues;
+  const [id, , , , , side, accountId, , , , , , , , , preparedAtMs, endedAtMs] = row;
+  return {
+    id: blobToId(id),
+    state: readState(row, logId),
+    ...(side === null ? {} : { terms: readTerms(row, bank) }),
+    accountId: accountId === null ? null : Number(accountId),
+    preparedAtMs: Number(preparedAtMs),
+    endedAtMs: endedAtMs === null ? null : Number(endedAtMs),
+  };
+}
+
+/** The values of side, payer, payee, peer, currency, amount, memo and deadline_ms. */
+export function termsValues(terms: LegTerms | undefined): SQLInputValue[] {
+  if (terms === undefined) return [null, null, null, null, null, null, null, null];
+  const { body, side, deadlineMs } = terms;
+  const peer = side === 'credit' ? body.from.bank : body.to.bank;
+  return [SIDES[side], body.from.account, body.to.account, peer, body.currency, body.amountMinor, body.memo, deadlineMs];
+}
+
+function readState(row: LegValues, logId: (number: number) => string): LegState {
+  const [, state, attemptValue, log, fingerprintValue] = row;
+  const fingerprint = blobToHex(fingerprintValue);
+  const attempt = Number(attemptValue);
+  switch (Number(state)) {
+    case LEG_STATES.prepared:
+      return { kind: 'prepared', fingerprint, attempt, log: logId(Number(log)) };
+    case LEG_STATES.committed:
+      return { kind: 'committed', fingerprint, attempt, log: logId(Number(log)) };
+    case LEG_STATES.aborted:
+      return { kind: 'aborted', fingerprint, attempt };
+    case LEG_STATES.declined:
+      return { kind: 'declined', fingerprint, reason: row[14] ?? '' };
+    default:
+      throw new Error(`a leg in state ${state}`);
+  }
+}
+
+function readTerms(row: LegValues, bank: string): LegTerms {
+  const [, , , , , sideNumber, , payer, payee, peer, currency, amountMinor, memo, deadlineMs] = row;
+  const side = SIDE_NAMES[Number(sideNumber)];
+  if (side === undefined) throw new Error(`a leg of side ${sideNumber}`);
+  return {
+    side,
+    body: {
+      from: { bank: side === 'credit' ? peer : bank, account: payer },
+      to: { bank: side === 'debit' ? peer : bank, account: payee },
+      currency, amountMinor, memo,
+    },
+    deadlineMs: Number(deadlineMs),
+  };
+}

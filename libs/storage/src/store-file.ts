@@ -1,0 +1,299 @@
+// One SQLite file with one owner: opening, checking, migrating, and transactions that end the store when they fail.
+
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { StoreError, StoreFailedError, StoreLockedError, StoreSchemaError, isBusy, openingError } from './store-error.ts';
+
+/** How long opening waits for readers, such as an audit, to let go. */
+const BUSY_TIMEOUT_MS = 5_000;
+/** The log is copied into the main file once it holds this many pages (64 MiB): fewer, larger checkpoints. */
+const WAL_CHECKPOINT_PAGES = 16_384;
+/** What is kept of the log's file after a checkpoint. */
+const WAL_KEPT_BYTES = 128 * 1024 * 1024;
+const PAGE_CACHE_KIB = 64 * 1024;
+
+/** What one kind of store is: its mark in the file, and its schema as a list of steps, only ever appended to. */
+export interface StoreKind {
+  /** For messages: "bank store". */
+  readonly title: string;
+  /** SQLite's `application_id`. */
+  readonly applicationId: number;
+  /** Step n takes the schema from version n to n + 1. */
+  readonly migrations: readonly string[];
+}
+
+export interface StoreFileOptions {
+  /** Made, with its directory, when missing. */
+  readonly file: string;
+  readonly kind: StoreKind;
+  /** What a new file is named; an existing file must have this name, unless it is `nameIfNew`. */
+  readonly name: { readonly required: string } | { readonly ifNew: string };
+  /** Told once, when a write or read failed and the store is dead: log it and end the process. */
+  readonly onFatal: (error: StoreFailedError) => void;
+}
+
+/** An open store: exclusively owned by this process until closed or until the process dies. */
+export interface StoreFile {
+  readonly path: string;
+  /** The name inside the file. */
+  readonly name: string;
+  /** False once it failed or was closed. */
+  readonly usable: boolean;
+  prepare(sql: string): StatementSync;
+  /** As `prepare`, with every integer read as a bigint: for rows that hold money. */
+  prepareExact(sql: string): StatementSync;
+  /** Runs reads. Any failure ends the store, as in `write`. */
+  read<T>(work: () => T): T;
+  /**
+   * Runs `work` as one transaction and returns once it is synced to disk. Any failure, of `work` or of the disk, ends the store:
+   * `onFatal` is told and everything after throws StoreFailedError.
+   */
+  write<T>(work: () => T): T;
+  /** Throws what any use of a failed or closed store throws. */
+  requireUsable(): void;
+  /** Idempotent. */
+  close(): void;
+}
+
+/**
+ * Opens or creates, and returns what `use` makes of the open store; lets go of it when `use` throws.
+ * Throws StoreLockedError, StoreSchemaError or another StoreError.
+ */
+export function openStoreFile<T>(options: StoreFileOptions, use: (store: StoreFile) => T): T {
+  const { kind, name } = options;
+  const expected = describe(kind, 'required' in name ? name.required : undefined);
+  const path = resolvePath(options.file, expected);
+  const unlock = lock(path, expected);
+  let database: DatabaseSync | undefined;
+  try {
+    if (!existsSync(path)) create(path, kind, 'required' in name ? name.required : name.ifNew);
+    database = connect(path, kind, name);
+    return use(new OwnedStoreFile(path, storedName(database), database, unlock, options.onFatal));
+  } catch (error) {
+    if (database?.isOpen === true) database.close();
+    unlock();
+    throw openingError(path, error, expected);
+  }
+}
+
+/**
+ * Checks that an open database is a store of this kind, name and a schema version that this program knows; returns the version.
+ * Throws StoreSchemaError.
+ */
+export function checkIdentity(database: DatabaseSync, path: string, kind: StoreKind, requiredName?: string): number {
+  const expected = describe(kind, requiredName);
+  const applicationId = pragma(database, 'application_id');
+  if (applicationId !== kind.applicationId) {
+    const other = STORE_MARK === applicationId >>> 16 ? 'another kind of Strife store' : 'not a Strife store';
+    throw new StoreSchemaError(path, `${other} (application id ${applicationId})`, expected);
+  }
+  const version = pragma(database, 'user_version');
+  if (version < 1 || version > kind.migrations.length) {
+    const newer = version > kind.migrations.length ? ', made by a newer program' : '';
+    throw new StoreSchemaError(path, `at schema version ${version}${newer}`, `version ${kind.migrations.length} or older`);
+  }
+  const found = storedName(database);
+  if (requiredName !== undefined && found !== requiredName) throw new StoreSchemaError(path, describe(kind, found), expected);
+  return version;
+}
+
+/** The first two bytes of every Strife store's application id: "St". */
+const STORE_MARK = 0x5374;
+
+class OwnedStoreFile implements StoreFile {
+  readonly path: string;
+  readonly name: string;
+  readonly #database: DatabaseSync;
+  readonly #unlock: () => void;
+  readonly #onFatal: (error: StoreFailedError) => void;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  #state: 'open' | 'failed' | 'closed' = 'open';
+  #failure: StoreFailedError | undefined;
+
+  constructor(path: string, name: string, database: DatabaseSync, unlock: () => void, onFatal: (error: StoreFailedError) => void) {
+    this.path = path;
+    this.name = name;
+    this.#database = database;
+    this.#unlock = unlock;
+    this.#onFatal = onFatal;
+    this.#begin = database.prepare('BEGIN IMMEDIATE');
+    this.#commit = database.prepare('COMMIT');
+  }
+
+  get usable(): boolean {
+    return this.#state === 'open';
+  }
+
+  prepare(sql: string): StatementSync {
+    const statement = this.#database.prepare(sql);
+    statement.setReturnArrays(true);
+    return statement;
+  }
+
+  prepareExact(sql: string): StatementSync {
+    const statement = this.prepare(sql);
+    statement.setReadBigInts(true);
+    return statement;
+  }
+
+  read<T>(work: () => T): T {
+    this.requireUsable();
+    try {
+      return work();
+    } catch (error) {
+      throw this.#fail('reading', error);
+    }
+  }
+
+  write<T>(work: () => T): T {
+    this.requireUsable();
+    try {
+      this.#begin.run();
+      const result = work();
+      this.#commit.run();
+      return result;
+    } catch (error) {
+      throw this.#fail('writing', error);
+    }
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    try {
+      this.#database.close();
+    } finally {
+      this.#unlock();
+    }
+  }
+
+  requireUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#state === 'closed') throw new StoreError(this.path, 'is closed');
+  }
+
+  #fail(doing: string, cause: unknown): StoreFailedError {
+    // An inner read of a failed write has told already.
+    if (this.#failure !== undefined) return this.#failure;
+    const detail = cause instanceof Error ? cause.message : String((cause as { message?: unknown })?.message ?? cause);
+    this.#failure = new StoreFailedError(this.path, `failed in ${doing}: ${detail}`, { cause });
+    this.#state = 'failed';
+    this.#onFatal(this.#failure);
+    return this.#failure;
+  }
+}
+
+/** Absolute and without symbolic links, so that one store has one lock; makes the directory. */
+function resolvePath(file: string, expected: string): string {
+  const absolute = resolve(file);
+  try {
+    mkdirSync(dirname(absolute), { recursive: true });
+    if (existsSync(absolute)) {
+      const path = realpathSync(absolute);
+      const stats = statSync(path);
+      if (!stats.isFile()) throw new StoreError(path, 'is not a regular file');
+      // Stores come into being whole (see `create`), so an empty file has lost its contents or was never one.
+      if (stats.size === 0) throw new StoreSchemaError(path, 'empty', `${expected}; remove the file to start a new one`);
+      return path;
+    }
+    return join(realpathSync(dirname(absolute)), basename(absolute));
+  } catch (error) {
+    throw openingError(absolute, error, expected);
+  }
+}
+
+/**
+ * Takes ownership: an exclusive transaction on a database of its own beside the store, never written and never committed. The
+ * operating system drops it with the process, however that dies, and readers of the store itself are not in its way.
+ */
+function lock(path: string, expected: string): () => void {
+  const lockPath = `${path}.lock`;
+  let holder: DatabaseSync | undefined;
+  try {
+    holder = new DatabaseSync(lockPath, { timeout: 0 });
+    holder.exec('BEGIN EXCLUSIVE');
+    const held = holder;
+    return () => held.close();
+  } catch (error) {
+    holder?.close();
+    throw isBusy(error) ? new StoreLockedError(path) : openingError(lockPath, error, expected);
+  }
+}
+
+/** Makes a complete store under another name and moves it into place, so that a crash leaves a whole one or none. */
+function create(path: string, kind: StoreKind, name: string): void {
+  const draft = `${path}.new`;
+  for (const suffix of ['', '-journal', '-wal', '-shm']) rmSync(draft + suffix, { force: true });
+  const database = new DatabaseSync(draft);
+  try {
+    database.exec('PRAGMA synchronous = FULL');
+    database.exec(`PRAGMA application_id = ${kind.applicationId}`);
+    database.exec('CREATE TABLE identity (only INTEGER PRIMARY KEY CHECK (only = 1), name TEXT NOT NULL) STRICT');
+    database.prepare('INSERT INTO identity (only, name) VALUES (1, ?)').run(name);
+    migrate(database, kind, 0);
+  } finally {
+    database.close();
+  }
+  // No store is here, so what a removed one left beside it is not this one's log.
+  for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
+  renameSync(draft, path);
+  syncDirectory(dirname(path));
+}
+
+function connect(path: string, kind: StoreKind, name: StoreFileOptions['name']): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    const version = checkIdentity(database, path, kind, 'required' in name ? name.required : undefined);
+    const [mode] = Object.values(database.prepare('PRAGMA journal_mode = WAL').get() ?? {});
+    if (mode !== 'wal') throw new StoreError(path, `cannot use a write-ahead log here (journal mode is ${String(mode)})`);
+    database.exec(`
+      PRAGMA synchronous = FULL;
+      PRAGMA wal_autocheckpoint = ${WAL_CHECKPOINT_PAGES};
+      PRAGMA journal_size_limit = ${WAL_KEPT_BYTES};
+      PRAGMA cache_size = -${PAGE_CACHE_KIB};
+      PRAGMA temp_store = MEMORY;
+      PRAGMA trusted_schema = OFF;
+    `);
+    migrate(database, kind, version);
+    requireWritable(database);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Each step is one transaction with its version number, so a crash in between leaves a version that exists. */
+function migrate(database: DatabaseSync, kind: StoreKind, from: number): void {
+  for (let version = from; version < kind.migrations.length; version++) {
+    database.exec(`BEGIN IMMEDIATE; ${kind.migrations[version]}; PRAGMA user_version = ${version + 1}; COMMIT`);
+  }
+}
+
+/** A read-only file and a full disk are found at start, not at the first payment. */
+function requireWritable(database: DatabaseSync): void {
+  database.exec('BEGIN IMMEDIATE; UPDATE identity SET name = name; COMMIT');
+}
+
+function storedName(database: DatabaseSync): string {
+  return String(database.prepare('SELECT name FROM identity').get()?.['name']);
+}
+
+function pragma(database: DatabaseSync, name: 'application_id' | 'user_version'): number {
+  return Number(database.prepare(`PRAGMA ${name}`).get()?.[name]);
+}
+
+function syncDirectory(directory: string): void {
+  const descriptor = openSync(directory, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function describe(kind: StoreKind, name?: string): string {
+  return name === undefined ? `a ${kind.title}` : `the ${kind.title} of ${JSON.stringify(name)}`;
+}

@@ -1,0 +1,63 @@
+// A process of its own that writes to a store until it is killed. Prints a line after each thing that is durable.
+// Arguments: hold <file> | books <file> | log <file>
+
+import { mayReplace } from '@strife/two-phase-commit';
+import { openDecisionLog } from '../decision-log.ts';
+import { advance, idOf, openBank, payment } from './bank-kit.ts';
+
+const BATCH = 50;
+const [, , command, file = ''] = process.argv;
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function fatal(error: Error): void {
+  say(`fatal: ${error.name}: ${error.message}`);
+}
+
+/** Prepares and settles batches for ever; says `prepared n` and `settled n`. */
+function writeBooks(): void {
+  const store = openBank(file, 'alpha', fatal);
+  store.createUsers([{ username: 'alice', passwordHash: 'x', currency: 'EUR', openingMinor: 10n ** 12n }]);
+  for (let batch = 0; ; batch++) {
+    const payments = Array.from({ length: BATCH }, (_, n) => payment(batch * BATCH + n, 'alpha/alice', 'beta/bob', 1n));
+    advance(store, 'prepare', payments);
+    say(`prepared ${batch}`);
+    advance(store, 'settle', payments);
+    say(`settled ${batch}`);
+  }
+}
+
+/** Decides batches for ever; says `decided n`. */
+async function writeLog(): Promise<void> {
+  const log = openDecisionLog({ file, nowMs: () => 0, mayReplace, onFatal: fatal });
+  for (let batch = 0; ; batch++) {
+    const payments = Array.from({ length: BATCH }, (_, n) => payment(batch * BATCH + n, 'alpha/alice', 'beta/bob', 1n));
+    const proposals = payments.map(({ number, body }) => ({
+      id: idOf(number), attempt: 1, fingerprint: '00112233445566778899aabbccddeeff', body, createdAtMs: 0, verdict: { outcome: 'committed' as const },
+    }));
+    await log.decide(proposals, []);
+    say(`decided ${batch}`);
+  }
+}
+
+switch (command) {
+  case 'hold':
+    openBank(file, 'alpha', fatal);
+    say('open');
+    setInterval(() => undefined, 60_000);
+    break;
+  case 'books':
+    try {
+      writeBooks();
+    } catch (error) {
+      say(`stopped: ${(error as Error).name}: ${(error as Error).message}`);
+    }
+    break;
+  case 'log':
+    await writeLog();
+    break;
+  default:
+    throw new Error(`unknown command ${command}`);
+}

@@ -1,0 +1,109 @@
+// Users and their accounts.
+
+import type { Account, DeclineReason, Movement } from '@strife/ledger';
+import type { AccountRow, AccountTable } from './account-table.ts';
+import type { Deposits } from './deposits.ts';
+import type { LedgerStoreOptions, NewUser } from './ledger-store.ts';
+import type { StoreFile } from './store-file.ts';
+
+export interface Users {
+  createUsers(users: readonly NewUser[]): string[];
+  userHash(username: string): string | undefined;
+  setFrozen(account: string, frozen: boolean): boolean;
+}
+
+export interface UsersOptions {
+  readonly store: StoreFile;
+  readonly accounts: AccountTable;
+  readonly deposits: Deposits;
+  readonly rules: LedgerStoreOptions['ledger'];
+  readonly equity: (currency: string) => AccountRow;
+}
+
+/** The users of one call cannot all be made; none was. */
+export class OpeningBalanceError extends Error {
+  override readonly name = 'OpeningBalanceError';
+  readonly username: string;
+  readonly reason: DeclineReason;
+
+  constructor(username: string, reason: DeclineReason) {
+    super(`the opening balance of ${username} cannot be deposited: ${reason}`);
+    this.username = username;
+    this.reason = reason;
+  }
+}
+
+/** A user to be made, with the movement of the opening balance, if there is one. */
+interface Opening {
+  readonly user: NewUser;
+  readonly account: Account;
+  readonly movement: Movement | undefined;
+}
+
+export function openUsers({ store, accounts, deposits, rules, equity }: UsersOptions): Users {
+  const insert = store.prepare('INSERT INTO users (account_id, username, password_hash) VALUES (?, ?, ?)');
+  const selectHash = store.prepare('SELECT password_hash FROM users WHERE username = ?');
+
+  function missing(users: readonly NewUser[]): NewUser[] {
+    const byName = new Map<string, NewUser>();
+    for (const user of users) {
+      if (!byName.has(user.username) && accounts.byName('customer', user.username) === undefined) byName.set(user.username, user);
+    }
+    return [...byName.values()];
+  }
+
+  /** Writes nothing but missing equity accounts. Throws OpeningBalanceError. */
+  function plan(users: readonly NewUser[]): Opening[] {
+    const equities = new Map<string, Account>();
+    return users.map((user) => {
+      const { username, currency, openingMinor } = user;
+      const account: Account = {
+        id: accounts.nextId(), kind: 'customer', name: username, currency, posted: 0n, held: 0n, incoming: 0n, floor: 0n, frozen: false,
+      };
+      if (openingMinor === 0n) return { user, account, movement: undefined };
+      const amount = { currency, minorUnits: openingMinor };
+      const from = equities.get(currency) ?? equity(currency).account;
+      const reason = deposits.mayDeposit(from, account, amount);
+      if (reason !== undefined) throw new OpeningBalanceError(username, reason);
+      const movement = rules.deposit(from, account, amount);
+      equities.set(currency, movement.debited);
+      return { user, account, movement };
+    });
+  }
+
+  /** Inside a write. Returns every account as it then is. */
+  function make(openings: readonly Opening[]): AccountRow[] {
+    const equities = new Map<string, AccountRow>();
+    const customers = openings.map(({ user, account, movement }) => {
+      let row: AccountRow = { account, lastEntry: null, lastTransfer: null };
+      if (movement !== undefined) {
+        const posted = deposits.post(null, equities.get(account.currency) ?? equity(account.currency), row, movement);
+        equities.set(account.currency, posted.from);
+        row = posted.to;
+      }
+      accounts.insert(row);
+      insert.run(account.id, user.username, user.passwordHash);
+      return row;
+    });
+    for (const row of equities.values()) accounts.update(row);
+    return [...equities.values(), ...customers];
+  }
+
+  return {
+    createUsers(users) {
+      const openings = plan(missing(users));
+      if (openings.length > 0) accounts.remember(store.write(() => make(openings)));
+      return openings.map(({ user }) => user.username);
+    },
+
+    userHash: (username) => store.read(() => (selectHash.get(username) as unknown as [string] | undefined)?.[0]),
+
+    setFrozen(name, frozen) {
+      const row = accounts.byName('customer', name);
+      if (row === undefined) return false;
+      store.write(() => accounts.updateFrozen(row.account.id, frozen));
+      accounts.remember([{ ...row, account: { ...row.account, frozen } }]);
+      return true;
+    },
+  };
+}
