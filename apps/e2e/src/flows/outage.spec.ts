@@ -1,0 +1,279 @@
+// Services that are down, stuck, stopped or moved: callers hear in time what is true, and no money is lost or left held.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ServiceProcess } from '@strife/cluster';
+import { openEmbeddedRegistry } from '@strife/discovery';
+import { newTransferId, UnavailableError } from '@strife/sdk';
+import type { NewTransfer, Strife } from '@strife/sdk';
+import { SessionServiceDefinition, TransferServiceDefinition } from '@strife/stubs/gateway';
+import type { SessionServiceClient, TransferServiceClient } from '@strife/stubs/gateway';
+import { TransferState } from '@strife/stubs/type';
+import { expectCleanBooks } from '../support/books.ts';
+import { bearer } from '../support/callers.ts';
+import { expectWellWorded, refusalOf } from '../support/refusal.ts';
+import { runService, serviceArgs } from '../support/service-run.ts';
+import { strifeCommand } from '../support/strife-command.ts';
+import { startTestCluster } from '../support/test-cluster.ts';
+import type { TestCluster } from '../support/test-cluster.ts';
+
+const PREPARE_TIMEOUT_MS = 500;
+/** What a refusal may take beyond the time that banks have to vote, on a busy machine. */
+const MARGIN_MS = 1500;
+/** Longer than a restart of any one service takes. */
+const PATIENT_MS = 30_000;
+
+let cluster: TestCluster;
+let gateway: ServiceProcess;
+let alice: Strife;
+let bob: Strife;
+let sessions: SessionServiceClient;
+let transfers: TransferServiceClient;
+
+beforeAll(async () => {
+  cluster = await startTestCluster({ prepareTimeoutMs: PREPARE_TIMEOUT_MS });
+  gateway = cluster.service('g1');
+  alice = await cluster.login('alpha/alice', { timeoutMs: PATIENT_MS });
+  bob = await cluster.login('beta/bob', { timeoutMs: PATIENT_MS });
+  sessions = await cluster.callers.client(SessionServiceDefinition, gateway.address, 'client/dev');
+  transfers = await cluster.callers.client(TransferServiceDefinition, gateway.address, 'client/dev');
+}, 60_000);
+afterAll(async () => {
+  await Promise.all([alice?.close(), bob?.close()]);
+  await cluster?.end();
+});
+
+const eur = (minorUnits: bigint) => ({ currency: 'EUR', minorUnits });
+
+/** One payment of 1.00 EUR from alice to bob, sent once. */
+function payOnce(id: string, to = { bank: 'beta', account: 'bob' }) {
+  return transfers.createTransfer({ id, to, amount: eur(100n) }, { metadata: bearer(alice.session!.token) });
+}
+
+async function balances(): Promise<[bigint, bigint]> {
+  const [hers, his] = await Promise.all([alice.balance(), bob.balance()]);
+  expect([hers.held.minorUnits, his.held.minorUnits]).toEqual([0n, 0n]);
+  return [hers.posted.minorUnits, his.posted.minorUnits];
+}
+
+/** Until the gateway's registry has noticed, which it does within a second. */
+async function untilRegistered(service: 'bank' | 'gateway', id: string, present: boolean): Promise<void> {
+  const registry = await openEmbeddedRegistry({ directory: cluster.directories.registry });
+  const seen = Promise.withResolvers<void>();
+  registry.watch(service, (instances) => {
+    if (instances.some((instance) => instance.id === id) === present) seen.resolve();
+  });
+  await seen.promise;
+  await registry.close();
+}
+
+describe.each([
+  ["the payer's bank", 'alpha'],
+  ["the payee's bank", 'beta'],
+])('%s is down', (_name, bank) => {
+  it('a moment ago: not applied, said in time; the same id works after the restart', async () => {
+    const before = await balances();
+    const id = newTransferId();
+    await cluster.service(bank).kill('SIGKILL');
+    const startedAtMs = performance.now();
+    const refusal = await refusalOf(payOnce(id));
+    expect(performance.now() - startedAtMs).toBeLessThan(PREPARE_TIMEOUT_MS + MARGIN_MS);
+    expect(refusal).toMatchObject({ status: 'UNAVAILABLE', outcome: 'not_applied', retryable: 'true', transferId: id });
+    expect(['BANK_UNREACHABLE', 'PREPARE_TIMEOUT']).toContain(refusal.reason);
+    expectWellWorded(refusal);
+
+    await cluster.service(bank).restart();
+    expect(await alice.transfers.create({ id, to: 'beta/bob', amount: eur(100n) })).toMatchObject({ state: 'succeeded', replayed: false });
+    expect(await balances()).toEqual([before[0] - 100n, before[1] + 100n]);
+  });
+
+  it('for long: refused at once, logins and reads too; other banks go on; the same id works after the restart', async () => {
+    const before = await balances();
+    const id = newTransferId();
+    await cluster.service(bank).kill('SIGKILL');
+    await untilRegistered('bank', bank, false);
+    await delay(250);
+    const startedAtMs = performance.now();
+    for (let time = 0; time < 3; time += 1) {
+      const refusal = await refusalOf(payOnce(id));
+      expect(refusal).toMatchObject({ status: 'UNAVAILABLE', reason: 'BANK_UNREACHABLE', outcome: 'not_applied', retryable: 'true' });
+      expectWellWorded(refusal);
+    }
+    const login = await refusalOf(sessions.login({ bank, username: 'dave', password: 'dave-password' }));
+    expect(login).toMatchObject({ status: 'UNAVAILABLE', reason: 'BANK_UNREACHABLE' });
+    expectWellWorded(login);
+    expect(performance.now() - startedAtMs).toBeLessThan(MARGIN_MS);
+    const other = bank === 'alpha' ? bob : alice;
+    expect(await other.balance()).toMatchObject({ held: eur(0n) });
+
+    await cluster.service(bank).restart();
+    expect(await alice.transfers.create({ id, to: 'beta/bob', amount: eur(100n) })).toMatchObject({ state: 'succeeded' });
+    expect(await balances()).toEqual([before[0] - 100n, before[1] + 100n]);
+  });
+
+  it('when the gateway starts: it is known to be down, and not taken for unknown', async () => {
+    const id = newTransferId();
+    await cluster.service(bank).stop();
+    await gateway.restart();
+    const refusal = await refusalOf(payOnce(id));
+    expect(refusal).toMatchObject({ status: 'UNAVAILABLE', reason: 'BANK_UNREACHABLE', outcome: 'not_applied' });
+    await cluster.service(bank).restart();
+    expect(await alice.transfers.create({ id, to: 'beta/bob', amount: eur(100n) })).toMatchObject({ state: 'succeeded' });
+  });
+
+  it('stuck: given up after the time to vote, and nothing stays held once it goes on', async () => {
+    const before = await balances();
+    const { pid } = cluster.service(bank);
+    const ids = [newTransferId(), newTransferId(), newTransferId()];
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const startedAtMs = performance.now();
+      for (const refusal of await Promise.all(ids.map((id) => refusalOf(payOnce(id))))) {
+        expect(refusal).toMatchObject({ status: 'UNAVAILABLE', reason: 'PREPARE_TIMEOUT', outcome: 'not_applied', retryable: 'true' });
+        expectWellWorded(refusal);
+      }
+      const tookMs = performance.now() - startedAtMs;
+      expect(tookMs).toBeGreaterThanOrEqual(PREPARE_TIMEOUT_MS - 50);
+      expect(tookMs).toBeLessThan(PREPARE_TIMEOUT_MS + MARGIN_MS);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await expectCleanBooks(cluster);
+    expect(await balances()).toEqual(before);
+    for (const id of ids) expect(await alice.transfers.create({ id, to: 'beta/bob', amount: eur(100n) })).toMatchObject({ state: 'succeeded' });
+    expect(await balances()).toEqual([before[0] - 300n, before[1] + 300n]);
+  });
+});
+
+describe('the gateway is down', () => {
+  it('the SDK says that nothing was applied, and the command line exits with 7; both work later with the same id', async () => {
+    const home = join(cluster.root, 'home');
+    await mkdir(home);
+    const strife = strifeCommand({ home, profileFile: cluster.profileFile });
+    expect(await strife(['login', 'alpha', 'alice'], { env: { STRIFE_PASSWORD: 'alice-password' } })).toMatchObject({ code: 0 });
+    const payment: NewTransfer = { id: newTransferId(), to: 'beta/bob', amount: eur(100n) };
+    const words = ['pay', 'beta/bob', '1.00', '--id', newTransferId(), '--timeout', '1'];
+    const before = await balances();
+    await gateway.stop();
+
+    const failure: unknown = await alice.transfers.create({ ...payment, timeoutMs: 500 }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(UnavailableError);
+    expect(failure).toMatchObject({ outcome: 'not_applied', retryable: true, transferId: payment.id });
+    const command = await strife(words);
+    expect(command).toMatchObject({ code: 7, stdout: '' });
+    expect(command.stderr).toContain('Nothing moved.');
+
+    await gateway.restart();
+    expect(await alice.transfers.create(payment)).toMatchObject({ state: 'succeeded', replayed: false });
+    expect(await strife([...words.slice(0, -1), '10'])).toMatchObject({ code: 0 });
+    expect(await balances()).toEqual([before[0] - 200n, before[1] + 200n]);
+  });
+});
+
+describe('SIGTERM', () => {
+  it('lets the gateway finish the calls that it has', async () => {
+    const before = await balances();
+    const payee = cluster.service('beta');
+    const count = 20;
+    process.kill(payee.pid, 'SIGSTOP');
+    const answers = Promise.allSettled(Array.from({ length: count }, () => payOnce(newTransferId())));
+    // The payer's bank holds the money of all: the gateway has them, and waits for the payee's bank.
+    while ((await alice.balance()).held.minorUnits < BigInt(count) * 100n) await delay(5);
+    const stopped = gateway.stop();
+    process.kill(payee.pid, 'SIGCONT');
+    expect(await stopped).toEqual({ code: 0, signal: null });
+    const states = (await answers).map((answer) => (answer.status === 'fulfilled' ? answer.value.transfer?.state : String(answer.reason)));
+    expect(states).toEqual(new Array(count).fill(TransferState.SUCCEEDED));
+
+    await gateway.restart();
+    await expectCleanBooks(cluster);
+    expect(await balances()).toEqual([before[0] - 2000n, before[1] + 2000n]);
+  });
+
+  it.each(['g1', 'alpha', 'beta'])('to %s under load loses nothing, makes nothing, and ends it well', async (name) => {
+    const before = await balances();
+    const service = cluster.service(name);
+    const count = 100;
+    let answered = 0;
+    const stopped = Promise.withResolvers<unknown>();
+    const pay = async (): Promise<void> => {
+      const { state } = await alice.transfers.create({ to: 'beta/bob', amount: eur(1n) });
+      expect(state).toBe('succeeded');
+      answered += 1;
+      if (answered !== count / 4) return;
+      const { exited } = service;
+      await service.restart();
+      stopped.resolve(await exited);
+    };
+    const queue = Array.from({ length: count }, () => pay);
+    await Promise.all(Array.from({ length: 10 }, async () => {
+      for (let next = queue.pop(); next !== undefined; next = queue.pop()) await next();
+    }));
+    expect(await stopped.promise).toEqual({ code: 0, signal: null });
+    await expectCleanBooks(cluster);
+    expect(await balances()).toEqual([before[0] - BigInt(count), before[1] + BigInt(count)]);
+  });
+});
+
+describe('the registry', () => {
+  async function followed(service: 'bank' | 'gateway') {
+    const registry = await openEmbeddedRegistry({ directory: cluster.directories.registry });
+    let present: readonly string[] = [];
+    let changed = Promise.withResolvers<void>();
+    registry.watch(service, (instances) => {
+      present = instances.map(({ id }) => id);
+      changed.resolve();
+      changed = Promise.withResolvers<void>();
+    });
+    async function until(id: string, isPresent: boolean): Promise<void> {
+      while (present.includes(id) !== isPresent) await changed.promise;
+    }
+    return { until, close: () => registry.close() };
+  }
+
+  it.each([['bank', 'alpha'], ['gateway', 'g1']] as const)('loses a stopped %s at once, before it has ended', async (role, name) => {
+    const watch = await followed(role);
+    await watch.until(name, true);
+    const stopped = cluster.service(name).stop();
+    const first = await Promise.race([watch.until(name, false).then(() => 'left'), stopped.then(() => 'ended')]);
+    expect(first).toBe('left');
+    await stopped;
+    await cluster.service(name).restart();
+    await watch.until(name, true);
+    await watch.close();
+  });
+
+  it.each([['bank', 'beta'], ['gateway', 'g1']] as const)('loses a killed %s within a second', async (role, name) => {
+    const watch = await followed(role);
+    await watch.until(name, true);
+    await cluster.service(name).kill('SIGKILL');
+    const killedAtMs = performance.now();
+    await watch.until(name, false);
+    expect(performance.now() - killedAtMs).toBeLessThan(1000);
+    await cluster.service(name).restart();
+    await watch.until(name, true);
+    await watch.close();
+  });
+
+  it('leads the gateway to a bank that came back on another port', async () => {
+    const before = await balances();
+    const bank = cluster.service('beta');
+    await bank.stop();
+    const moved = runService('bank', serviceArgs(cluster, 'beta'));
+    try {
+      expect(await moved.ready).not.toBe(bank.address);
+      expect(await alice.transfers.create({ to: 'beta/bob', amount: eur(100n) })).toMatchObject({ state: 'succeeded' });
+      expect(await balances()).toEqual([before[0] - 100n, before[1] + 100n]);
+    } finally {
+      expect(await moved.stop()).toEqual({ code: 0, signal: null });
+      await bank.restart();
+    }
+    expect(await alice.transfers.create({ to: 'beta/bob', amount: eur(100n) })).toMatchObject({ state: 'succeeded' });
+  });
+});
+
+it('ends with clean books', async () => {
+  await expectCleanBooks(cluster);
+});

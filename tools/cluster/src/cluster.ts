@@ -1,0 +1,196 @@
+// A local cluster: gateways and banks as processes of their own, with files, certificates and a registry under one folder.
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { ensureCertificates, loadTls } from '@strife/certs';
+import { connect, type Strife } from '@strife/sdk';
+import { writeProfile } from './profile.ts';
+import { defaultUsers, seedUser, writeSeed, type Users } from './seed-users.ts';
+import { startService, type ServiceProcess } from './service-process.ts';
+
+export interface ClusterOptions {
+  /** Everything the cluster writes lies under it: data, logs, registry, certificates, profile. Reused if it exists. */
+  readonly root: string;
+  /** Folders that lie elsewhere. */
+  readonly directories?: Partial<ClusterDirectories> | undefined;
+  /** Default: alpha and beta. */
+  readonly banks?: readonly string[] | undefined;
+  /** Default: g1. */
+  readonly gateways?: readonly string[] | undefined;
+  /** Default: alice and carol at alpha, bob and dave at beta. A bank that is not named here starts without users. */
+  readonly users?: Users | undefined;
+  /** By name of the service; 0, the default, takes any free one. */
+  readonly ports?: Readonly<Record<string, number>> | undefined;
+  readonly prepareTimeoutMs?: number | undefined;
+  /** For every service, on top of this process's own. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface ClusterDirectories {
+  readonly data: string;
+  readonly logs: string;
+  readonly registry: string;
+  readonly certs: string;
+  /** The folder of profile.toml. */
+  readonly profile: string;
+}
+
+export interface Cluster extends AsyncDisposable {
+  /** By name: `cluster.gateways.g1`. */
+  readonly gateways: Readonly<Record<string, ServiceProcess>>;
+  /** By name: `cluster.banks.alpha`. */
+  readonly banks: Readonly<Record<string, ServiceProcess>>;
+  readonly directories: ClusterDirectories;
+  /** The profile that points the command line at this cluster. */
+  readonly profileFile: string;
+  /** The seed file of each bank. */
+  readonly seeds: Readonly<Record<string, string>>;
+  /** A client of this cluster's gateways, with nobody logged in. The caller closes it. */
+  connect(options?: { timeoutMs?: number }): Promise<Strife>;
+  /** A client that is logged in as `alpha/alice`. The caller closes it. */
+  login(account: string, options?: { timeoutMs?: number }): Promise<Strife>;
+  service(name: string): ServiceProcess;
+  /** Stops the gateways, then the banks. May be repeated. */
+  stop(): Promise<void>;
+}
+
+const HOST = '127.0.0.1';
+const CLIENT_IDENTITY = 'client/dev';
+const OPERATOR_IDENTITY = 'operator/root';
+
+/**
+ * Starts the services and waits until all are ready. If one fails, the others are stopped.
+ *
+ * @throws Error naming the service that failed, with the end of its stderr and the path of its log
+ */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const { banks: bankNames = ['alpha', 'beta'], gateways: gatewayNames = ['g1'], users = defaultUsers } = options;
+  const directories = directoriesOf(options);
+  await Promise.all(Object.values(directories).map((path) => mkdir(path, { recursive: true })));
+  await ensureCertificates({
+    directory: directories.certs,
+    identities: [
+      ...gatewayNames.map((name) => `gateway/${name}`),
+      ...bankNames.map((name) => `bank/${name}`),
+      CLIENT_IDENTITY,
+      OPERATOR_IDENTITY,
+    ],
+  });
+  const seeds = Object.fromEntries(
+    await Promise.all(bankNames.map(async (name) => [name, await writeSeed(directories.data, name, users[name] ?? [])] as const)),
+  );
+
+  const services = await startAll([
+    ...bankNames.map((name) => () => startOne('bank', name, options, directories, [`--seed=${seeds[name]}`])),
+    ...gatewayNames.map((name) => () => startOne('gateway', name, options, directories, prepareTimeout(options))),
+  ]);
+  const profileFile = join(directories.profile, 'profile.toml');
+  await writeProfile(profileFile, {
+    gateways: gatewaysOf(services).map(({ address }) => address),
+    certsDir: directories.certs,
+    certificate: CLIENT_IDENTITY,
+    dataDir: directories.data,
+  });
+  return clusterOf(services, directories, profileFile, seeds, users);
+}
+
+function clusterOf(
+  services: readonly ServiceProcess[],
+  directories: ClusterDirectories,
+  profileFile: string,
+  seeds: Readonly<Record<string, string>>,
+  users: Users,
+): Cluster {
+  const gateways = gatewaysOf(services);
+  const banks = services.filter(({ role }) => role === 'bank');
+
+  async function connectTo({ timeoutMs }: { timeoutMs?: number } = {}): Promise<Strife> {
+    const tls = await loadTls(directories.certs, CLIENT_IDENTITY);
+    return connect({ gateways: gateways.map(({ address }) => address), tls, timeoutMs });
+  }
+
+  async function stop(): Promise<void> {
+    await Promise.all(gateways.map((service) => service.stop()));
+    await Promise.all(banks.map((service) => service.stop()));
+  }
+
+  return {
+    gateways: byName(gateways),
+    banks: byName(banks),
+    directories,
+    profileFile,
+    seeds,
+    connect: connectTo,
+    async login(account, connectOptions) {
+      const [bank = '', username = ''] = account.split('/');
+      const user = users[bank]?.find((candidate) => candidate.username === username) ?? seedUser(username);
+      const strife = await connectTo(connectOptions);
+      try {
+        await strife.login({ bank, username, password: user.password });
+        return strife;
+      } catch (error) {
+        await strife.close();
+        throw error;
+      }
+    },
+    service(name) {
+      const service = services.find((candidate) => candidate.name === name);
+      if (service === undefined) throw new Error(`no service is called ${name}`);
+      return service;
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+function directoriesOf({ root, directories = {} }: ClusterOptions): ClusterDirectories {
+  const at = (path: string): string => resolve(root, path);
+  return {
+    data: at(directories.data ?? 'data'),
+    logs: at(directories.logs ?? 'logs'),
+    registry: at(directories.registry ?? 'registry'),
+    certs: at(directories.certs ?? 'certs'),
+    profile: at(directories.profile ?? '.'),
+  };
+}
+
+function startOne(
+  role: 'gateway' | 'bank',
+  name: string,
+  { ports = {}, env }: ClusterOptions,
+  directories: ClusterDirectories,
+  extraArgs: readonly string[],
+): Promise<ServiceProcess> {
+  const args = [
+    `--name=${name}`,
+    `--host=${HOST}`,
+    `--data-dir=${directories.data}`,
+    `--registry-dir=${directories.registry}`,
+    `--certs-dir=${directories.certs}`,
+    `--log-dir=${directories.logs}`,
+    ...extraArgs,
+  ];
+  const logFile = join(directories.logs, `${role}-${name}.log`);
+  return startService({ role, name, args, port: ports[name] ?? 0, logFile, env });
+}
+
+function prepareTimeout({ prepareTimeoutMs }: ClusterOptions): string[] {
+  return prepareTimeoutMs === undefined ? [] : [`--prepare-timeout=${prepareTimeoutMs}ms`];
+}
+
+/** All or none: if a start fails, those that succeeded are stopped, also the ones that get ready later. */
+async function startAll(starts: ReadonlyArray<() => Promise<ServiceProcess>>): Promise<ServiceProcess[]> {
+  const settled = await Promise.allSettled(starts.map((start) => start()));
+  const started = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const failures = settled.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+  if (failures.length === 0) return started;
+  await Promise.all(started.map((service) => service.stop()));
+  throw new Error(failures.map(({ message }) => message).join('\n'));
+}
+
+function gatewaysOf(services: readonly ServiceProcess[]): ServiceProcess[] {
+  return services.filter(({ role }) => role === 'gateway');
+}
+
+function byName(services: readonly ServiceProcess[]): Record<string, ServiceProcess> {
+  return Object.fromEntries(services.map((service) => [service.name, service]));
+}
