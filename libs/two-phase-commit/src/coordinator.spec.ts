@@ -1,0 +1,225 @@
+// The coordinator's runtime over ports in memory: who is told what, when, and what was durable before.
+
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { createCoordinator } from './coordinator.ts';
+import type { Coordinator } from './coordinator.ts';
+import type { TransferResult } from './protocol/coordinator-machine.ts';
+import { alphaToBeta, createManualClock, createMemoryLog, createScriptedLink, insideAlpha, requestOf, settled } from './testing/fake-ports.ts';
+import type { ManualClock, MemoryLog, ScriptedLink } from './testing/fake-ports.ts';
+
+let clock: ManualClock;
+let log: MemoryLog;
+let link: ScriptedLink;
+let coordinator: Coordinator;
+
+beforeEach(() => {
+  clock = createManualClock();
+  log = createMemoryLog(clock);
+  link = createScriptedLink();
+  coordinator = restart();
+});
+
+function restart(over: MemoryLog = log): Coordinator {
+  return createCoordinator({ log: over, link, clock, prepareTimeoutMs: 2000, settleWaitMs: 1000 });
+}
+
+/** Follows a promise without waiting for it. */
+function follow(promise: Promise<TransferResult>): { result?: TransferResult } {
+  const followed: { result?: TransferResult } = {};
+  void promise.then((result) => {
+    followed.result = result;
+  });
+  return followed;
+}
+
+async function voteYes(): Promise<void> {
+  for (const { vote } of link.legs.splice(0)) vote({ kind: 'yes' });
+  await settled();
+}
+
+async function acknowledgeAll(): Promise<void> {
+  for (const { acknowledge } of link.decisions.splice(0)) acknowledge();
+  await settled();
+}
+
+describe('replies', () => {
+  it('says succeeded only after the row is durable and both banks have settled', async () => {
+    const told = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
+    await settled();
+    expect(link.legs.map(({ bank, leg }) => [bank, leg.side, leg.attempt])).toEqual([['alpha', 'debit', 1], ['beta', 'credit', 1]]);
+    await voteYes();
+    expect(log.rows.get('t1')?.verdict).toEqual({ outcome: 'committed' });
+    expect(told.result).toBeUndefined();
+    await acknowledgeAll();
+    expect(told.result).toMatchObject({ kind: 'succeeded', replayed: false });
+    expect(coordinator.load()).toEqual({ undecided: 0, undelivered: 0 });
+  });
+
+  it('says succeeded at the decision to who waits for no more', async () => {
+    const told = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    await voteYes();
+    expect(told.result).toMatchObject({ kind: 'succeeded' });
+    expect(link.decisions).toHaveLength(2);
+  });
+
+  it('stops waiting for the settling after settleWaitMs', async () => {
+    const told = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
+    await settled();
+    await voteYes();
+    await clock.advance(999);
+    expect(told.result).toBeUndefined();
+    await clock.advance(1);
+    expect(told.result).toMatchObject({ kind: 'succeeded' });
+    expect(coordinator.load().undelivered).toBe(1);
+  });
+
+  it('gives up an attempt after prepareTimeoutMs, with the abort durable before it says so', async () => {
+    const told = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
+    await settled();
+    link.legs[0]!.vote({ kind: 'yes' });
+    await clock.advance(2000);
+    expect(log.rows.get('t1')?.verdict).toEqual({ outcome: 'aborted', why: 'timeout' });
+    expect(told.result).toEqual({ kind: 'not-applied', why: 'timeout' });
+    expect(link.decisions.map(({ bank, decision }) => [bank, decision.outcome])).toEqual([['alpha', 'aborted'], ['beta', 'aborted']]);
+  });
+
+  it('sends nothing and writes nothing when a bank cannot be reached', async () => {
+    link.down.add('beta');
+    expect(await coordinator.create(requestOf('t1'), 'grant', 'settled')).toEqual({ kind: 'not-applied', why: 'unreachable' });
+    expect(link.legs).toEqual([]);
+    expect(log.rows.size).toBe(0);
+  });
+
+  it('leaves the outcome open when the bank of a one-phase transfer falls silent', async () => {
+    const told = follow(coordinator.create(requestOf('t1', insideAlpha), 'grant', 'settled'));
+    await settled();
+    expect(link.legs.map(({ bank, leg }) => [bank, leg.side])).toEqual([['alpha', 'both']]);
+    link.legs[0]!.vote({ kind: 'unreachable' });
+    await settled();
+    expect(told.result).toEqual({ kind: 'unknown' });
+    expect(log.rows.size).toBe(0);
+  });
+});
+
+describe('one id', () => {
+  it('joins callers with the same body to the attempt that runs', async () => {
+    const one = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    const two = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    const three = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    expect(link.legs).toHaveLength(2);
+    await voteYes();
+    for (const told of [one, two, three]) expect(told.result).toMatchObject({ kind: 'succeeded' });
+  });
+
+  it('refuses another body while the first still runs, naming the field', async () => {
+    follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    expect(await coordinator.create(requestOf('t1', { ...alphaToBeta, amountMinor: 9n }), 'grant', 'decided')).toEqual({ kind: 'mismatch', field: 'amount.minor_units' });
+  });
+
+  it('tells a stranger only that the id is taken', async () => {
+    follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    const stranger = { ...alphaToBeta, from: { bank: 'alpha', account: 'mallory' } };
+    expect(await coordinator.create(requestOf('t1', stranger), 'grant', 'decided')).toEqual({ kind: 'mismatch', field: '' });
+  });
+
+  it('replays the stored outcome, and lets a replay wait for the settling too', async () => {
+    follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    await voteYes();
+    const replay = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
+    await settled();
+    expect(replay.result).toBeUndefined();
+    await acknowledgeAll();
+    expect(replay.result).toMatchObject({ kind: 'succeeded', replayed: true });
+    expect(link.legs).toHaveLength(0);
+  });
+
+  it('runs the next attempt after a transient failure, while the abort of the last is still on its way', async () => {
+    const first = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    await clock.advance(2000);
+    expect(first.result).toMatchObject({ kind: 'not-applied' });
+    link.legs.length = 0;
+    const second = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    expect(link.legs.map(({ leg }) => leg.attempt)).toEqual([2, 2]);
+    await acknowledgeAll();
+    expect(log.delivered.has('t1')).toBe(false);
+    await voteYes();
+    expect(second.result).toMatchObject({ kind: 'succeeded', replayed: false });
+    expect(log.rows.get('t1')).toMatchObject({ attempt: 2, verdict: { outcome: 'committed' } });
+  });
+});
+
+describe('the log', () => {
+  it('writes the decisions that come up together at once', async () => {
+    const told = Array.from({ length: 50 }, (_, index) => follow(coordinator.create(requestOf(`t${index}`), 'grant', 'decided')));
+    await settled();
+    await voteYes();
+    expect(told.every(({ result }) => result?.kind === 'succeeded')).toBe(true);
+    expect(log.writes).toBe(1);
+  });
+
+  it('obeys the row that another gateway on the same log wrote first', async () => {
+    const other = restart();
+    const here = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    const [answer] = await other.inquire([{ ...requestOf('t1'), attempt: 1, deadlineMs: 0 }]);
+    expect(answer).toEqual({ kind: 'aborted', attempt: 1 });
+    await voteYes();
+    expect(here.result).toEqual({ kind: 'not-applied', why: 'inquiry' });
+    expect(link.decisions.every(({ decision }) => decision.outcome === 'aborted')).toBe(true);
+  });
+
+  it('delivers undelivered decisions after a restart, and forgets those that were acknowledged', async () => {
+    follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    await voteYes();
+    link.decisions.length = 0;
+    const reborn = restart();
+    expect(await reborn.recover()).toBe(1);
+    expect(link.decisions.map(({ bank, decision }) => [bank, decision.outcome, decision.attempt])).toEqual([['alpha', 'committed', 1], ['beta', 'committed', 1]]);
+    await acknowledgeAll();
+    expect(await restart().recover()).toBe(0);
+  });
+});
+
+describe('inquiry', () => {
+  it('answers pending while the attempt runs here', async () => {
+    follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    expect(await coordinator.inquire([{ ...requestOf('t1'), attempt: 1, deadlineMs: 0 }])).toEqual([{ kind: 'pending' }]);
+  });
+
+  it('writes the abort of a transfer it does not know before it answers', async () => {
+    expect(await coordinator.inquire([{ ...requestOf('t9'), attempt: 3, deadlineMs: 0 }])).toEqual([{ kind: 'aborted', attempt: 3 }]);
+    expect(log.rows.get('t9')).toMatchObject({ attempt: 3, verdict: { outcome: 'aborted', why: 'inquiry' } });
+  });
+
+  it('waits for the deadline where another gateway on the log might still run the attempt', async () => {
+    const shared = restart(createMemoryLog(clock, false));
+    const inquiry = { ...requestOf('t9'), attempt: 1, deadlineMs: clock.nowMs() + 100 };
+    expect(await shared.inquire([inquiry])).toEqual([{ kind: 'pending' }]);
+    await clock.advance(100);
+    expect(await shared.inquire([inquiry])).toEqual([{ kind: 'aborted', attempt: 1 }]);
+  });
+});
+
+it('drains once nothing is undecided', async () => {
+  const told = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+  await settled();
+  let drained = false;
+  void coordinator.drain().then(() => {
+    drained = true;
+  });
+  await settled();
+  expect(drained).toBe(false);
+  await clock.advance(2000);
+  await settled();
+  expect([drained, told.result?.kind]).toEqual([true, 'not-applied']);
+});

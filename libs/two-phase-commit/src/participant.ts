@@ -1,0 +1,174 @@
+// Runs the participant machine for one bank: takes all that is queued, steps it in memory, writes once, then answers.
+
+import type { Clock, LegBatch, LegRecord, LegTerms, Resource } from './ports.ts';
+import { stepDecide, stepPrepare } from './protocol/participant-machine.ts';
+import { differingField } from './protocol/vocabulary.ts';
+import type { BankName, Decision, Fingerprint, LogId, TransferId, Vote } from './protocol/vocabulary.ts';
+
+export interface PrepareCommand {
+  readonly id: TransferId;
+  readonly log: LogId;
+  readonly attempt: number;
+  readonly fingerprint: Fingerprint;
+  readonly terms: LegTerms;
+}
+
+export interface DecideCommand {
+  readonly id: TransferId;
+  readonly log: LogId;
+  readonly decision: Decision;
+}
+
+/** `refused`: the decision contradicts what is durable here; nothing changed, and the alarm was raised. */
+export type DecideAnswer = 'acknowledged' | 'refused';
+
+/** A prepared leg: bound by its YES, waiting for the decision of `log`. */
+export interface DoubtfulLeg {
+  readonly id: TransferId;
+  readonly log: LogId;
+  readonly attempt: number;
+  readonly fingerprint: Fingerprint;
+  readonly terms: LegTerms;
+}
+
+export interface Participant {
+  /** Votes, in order, durable when the promise resolves. Rejects with `OverloadedError`, before anything is done, when the queue is full. */
+  prepare(commands: readonly PrepareCommand[]): Promise<readonly Vote[]>;
+  /** Acknowledgements, in order, durable when the promise resolves. Rejects as `prepare` does. */
+  decide(commands: readonly DecideCommand[]): Promise<readonly DecideAnswer[]>;
+  /** Resolves when nothing is queued. */
+  drain(): Promise<void>;
+}
+
+export interface ParticipantOptions {
+  readonly bank: BankName;
+  readonly resource: Resource;
+  readonly clock: Clock;
+  /** Told after the write that made it so. */
+  readonly onPrepared: (leg: DoubtfulLeg) => void;
+  readonly onEnded: (id: TransferId) => void;
+  /** An invariant of the protocol is broken: somebody decided against a durable vote. */
+  readonly onAlarm: (alarm: { id: TransferId; log: LogId; rule: string }) => void;
+}
+
+/** The bank's queue is full; nothing of the call was done. */
+export class OverloadedError extends Error {
+  override readonly name = 'OverloadedError';
+}
+
+/** The most legs and decisions in one write. */
+const BATCH_ITEMS_MAX = 10_000;
+/** The most legs and decisions that wait for a write. */
+const QUEUE_ITEMS_MAX = 100_000;
+
+interface Job {
+  readonly ids: readonly TransferId[];
+  /** Steps every item of the job against the batch; returns what to call once the batch is durable. */
+  readonly step: (batch: LegBatch) => () => void;
+}
+
+export function createParticipant({ bank, resource, clock, onPrepared, onEnded, onAlarm }: ParticipantOptions): Participant {
+  let queue: Job[] = [];
+  let queuedItems = 0;
+  let working = false;
+  let drained: (() => void)[] = [];
+
+  function enqueue<Answer>(ids: readonly TransferId[], step: (batch: LegBatch, told: (() => void)[]) => Answer[]): Promise<readonly Answer[]> {
+    if (queuedItems + ids.length > QUEUE_ITEMS_MAX) {
+      return Promise.reject(new OverloadedError(`bank ${bank} has ${queuedItems} legs and decisions waiting`));
+    }
+    return new Promise((resolve) => {
+      queuedItems += ids.length;
+      queue.push({
+        ids,
+        step(batch) {
+          const told: (() => void)[] = [];
+          const answers = step(batch, told);
+          return () => {
+            for (const tell of told) tell();
+            resolve(answers);
+          };
+        },
+      });
+      if (working) return;
+      working = true;
+      clock.soon(() => void work());
+    });
+  }
+
+  async function work(): Promise<void> {
+    while (queue.length > 0) {
+      const jobs = takeJobs();
+      const batch = await resource.open(jobs.flatMap(({ ids }) => ids));
+      const answers = jobs.map((job) => job.step(batch));
+      await batch.commit();
+      // Everything said from here on is durable.
+      for (const answer of answers) answer();
+    }
+    working = false;
+    for (const resolve of drained) resolve();
+    drained = [];
+  }
+
+  function takeJobs(): Job[] {
+    let items = 0;
+    let count = 0;
+    while (count < queue.length && (count === 0 || items + queue[count]!.ids.length <= BATCH_ITEMS_MAX)) {
+      items += queue[count]!.ids.length;
+      count += 1;
+    }
+    queuedItems -= items;
+    return queue.splice(0, count);
+  }
+
+  function prepareOne(batch: LegBatch, command: PrepareCommand, told: (() => void)[]): Vote {
+    const { id, log, attempt, fingerprint, terms } = command;
+    const record = batch.leg(id);
+    const { state, effect, vote } = stepPrepare(record.state, { log, attempt, fingerprint, onePhase: terms.side === 'both' }, () => batch.mayHold(terms));
+    if (state !== record.state) {
+      const ended = state.kind === 'prepared' ? {} : { endedAtMs: clock.nowMs() };
+      batch.apply(id, { state, terms, ...ended }, effect);
+      if (state.kind === 'prepared') told.push(() => onPrepared({ id, log, attempt, fingerprint, terms }));
+    }
+    return completeVote(vote, record, terms, clock.nowMs());
+  }
+
+  function decideOne(batch: LegBatch, { id, log, decision }: DecideCommand, told: (() => void)[]): DecideAnswer {
+    const record = batch.leg(id);
+    const step = stepDecide(record.state, log, decision);
+    if (step.kind === 'broken') {
+      onAlarm({ id, log, rule: step.rule });
+      return 'refused';
+    }
+    if (step.state !== record.state) {
+      const terms = record.terms === undefined ? {} : { terms: record.terms };
+      batch.apply(id, { state: step.state, ...terms, endedAtMs: record.endedAtMs ?? clock.nowMs() }, step.effect);
+      if (record.state.kind === 'prepared') told.push(() => onEnded(id));
+    }
+    return 'acknowledged';
+  }
+
+  return {
+    prepare: (commands) =>
+      enqueue(commands.map(({ id }) => id), (batch, told) => commands.map((command) => prepareOne(batch, command, told))),
+    decide: (commands) =>
+      enqueue(commands.map(({ id }) => id), (batch, told) => commands.map((command) => decideOne(batch, command, told))),
+    drain: () => (working ? new Promise((resolve) => drained.push(resolve)) : Promise.resolve()),
+  };
+}
+
+/** Adds what only the stored leg knows: when the id was ended, and, for its payer, which field differs. */
+function completeVote(vote: Vote, record: LegRecord, terms: LegTerms, nowMs: number): Vote {
+  switch (vote.kind) {
+    case 'no':
+    case 'committed':
+      return { ...vote, atMs: vote.replayed ? (record.endedAtMs ?? nowMs) : nowMs };
+    case 'mismatch': {
+      const stored = record.terms?.body;
+      const samePayer = stored !== undefined && stored.from.bank === terms.body.from.bank && stored.from.account === terms.body.from.account;
+      return samePayer ? { ...vote, field: differingField(stored, terms.body) ?? '' } : vote;
+    }
+    default:
+      return vote;
+  }
+}

@@ -1,0 +1,94 @@
+// What the runtimes need from outside: a durable decision log, links to banks, a bank's books, a clock.
+
+import type { LedgerEffect, LegState } from './protocol/participant-machine.ts';
+import type {
+  BankName, Decision, DecisionRow, LogId, Proposal, Reason, Silence, TransferBody, TransferId, TransferRequest, Vote,
+} from './protocol/vocabulary.ts';
+
+/** Time and turns of the event loop. Never a source of safety: no rule of the protocol trusts a clock. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  nowMs(): number;
+  /** Calls back once after `delayMs`; the returned function cancels. */
+  after(delayMs: number, callback: () => void): () => void;
+  /** Calls back once everything that has already arrived is taken in. */
+  soon(callback: () => void): void;
+}
+
+/**
+ * The coordinator's durable table, one row an id. A failed write is fatal: implementations stop the process and
+ * never retry in place.
+ */
+export interface DecisionLog {
+  /** Stable for the life of the log; banks keep it with each prepared leg. */
+  readonly logId: LogId;
+  /** No other process can write this log, so an attempt that does not run here does not run at all. */
+  readonly exclusive: boolean;
+  /** The rows of these ids, in their order. */
+  find(ids: readonly TransferId[]): Promise<readonly (DecisionRow | undefined)[]>;
+  /**
+   * Forgets the deliveries of the rows `finished`, then applies each proposal by compare-and-set (`mayReplace`), in order;
+   * all in one transaction and one sync. A replaced row is to be delivered anew. Resolves, when all of it is durable, with
+   * the row that each proposal's id then has, whoever wrote it. Marking rows as finished needs no sync of its own: with
+   * empty `proposals` it may be written later.
+   */
+  decide(proposals: readonly Proposal[], finished: readonly TransferId[]): Promise<readonly DecisionRow[]>;
+  /** Up to `limit` rows whose decisions are not known to be delivered, oldest first, after the one with id `after`. */
+  unfinished(limit: number, after?: TransferId): Promise<readonly DecisionRow[]>;
+}
+
+/** Which half of a transfer a bank is asked for. */
+export type Side = 'debit' | 'credit' | 'both';
+
+/** One leg on its way to a bank. */
+export interface PrepareLeg {
+  readonly request: TransferRequest;
+  readonly attempt: number;
+  readonly side: Side;
+  /** When the coordinator gives the attempt up, in ms since the Unix epoch. */
+  readonly deadlineMs: number;
+  /** The payer's grant; opaque. */
+  readonly grant: string;
+}
+
+/** The coordinator's way to the banks. Calls back asynchronously, never from inside `prepare` or `decide`. */
+export interface BankLink {
+  /** Whether a leg for this bank would be sent: false is said before anything left the gateway. */
+  admit(bank: BankName): 'ready' | 'unreachable' | 'overloaded';
+  /** Sends the leg at most once; calls back exactly once, with the vote or with silence. */
+  prepare(bank: BankName, leg: PrepareLeg, onVote: (vote: Vote | Silence) => void): void;
+  /** Sends the decision again and again, for ever, until the bank acknowledges it; then calls back once. */
+  decide(bank: BankName, id: TransferId, decision: Decision, onAcknowledged: () => void): void;
+}
+
+/** One leg as a bank keeps it: the machine's state and the terms it is about. */
+export interface LegRecord {
+  readonly state: LegState;
+  /** Absent for a fence of an id that was never prepared here. */
+  readonly terms?: LegTerms;
+  /** When the leg was committed, declined or aborted, in ms since the Unix epoch. */
+  readonly endedAtMs?: number;
+}
+
+export interface LegTerms {
+  readonly body: TransferBody;
+  readonly side: Side;
+  readonly deadlineMs: number;
+}
+
+/** One batch of a bank's work: read, changed in memory, and written by one transaction with one sync. */
+export interface LegBatch {
+  /** The leg as it stands with everything that this batch already did to it. */
+  leg(id: TransferId): LegRecord;
+  /** What the ledger says to a new hold: undefined to accept, or why to decline for ever. */
+  mayHold(terms: LegTerms): Reason | undefined;
+  /** Puts the new state and its ledger effect into the batch. */
+  apply(id: TransferId, record: LegRecord, effect: LedgerEffect): void;
+  /** Makes the batch durable. A failure is fatal: the process stops and restarts from its log. */
+  commit(): Promise<void>;
+}
+
+/** A bank's books. */
+export interface Resource {
+  open(ids: readonly TransferId[]): Promise<LegBatch>;
+}

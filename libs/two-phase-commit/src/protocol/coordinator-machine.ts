@@ -1,0 +1,219 @@
+// The coordinator: one transfer at one gateway, from request to acknowledged decision. Pure.
+//
+// A transfer between banks runs preparing -> deciding -> delivering; inside one bank it is a single message and ends with
+// the bank's answer. The decision log's compare-and-set, not this machine, has the last word on every outcome.
+
+import { banksOf, decisionOf, differingField } from './vocabulary.ts';
+import type {
+  BankName, Decision, DecisionRow, Proposal, Reason, Silence, TransferRequest, TransientReason, Verdict, Vote,
+} from './vocabulary.ts';
+
+export type CoordinatorState =
+  /** Nothing is durable yet: if this is lost, the attempt is aborted by inquiry. */
+  | {
+      readonly kind: 'preparing';
+      readonly request: TransferRequest;
+      readonly attempt: number;
+      /** The banks that have said yes. */
+      readonly prepared: readonly BankName[];
+    }
+  /** The log has been asked. Whatever row it answers is obeyed. */
+  | {
+      readonly kind: 'deciding';
+      readonly request: TransferRequest;
+      readonly attempt: number;
+      /** Present when a bank said that the id is taken: what to tell the client after the abort. */
+      readonly mismatch?: string;
+      /** Present when a bank declined: whether it had done so before. */
+      readonly replayed?: boolean;
+    }
+  /** The decision is durable; these banks have not acknowledged it. */
+  | { readonly kind: 'delivering'; readonly decision: Decision; readonly remaining: readonly BankName[]; readonly ownsRow: boolean }
+  | { readonly kind: 'ended' };
+
+export type CoordinatorInput =
+  | { readonly kind: 'vote'; readonly bank: BankName; readonly attempt: number; readonly vote: Vote | Silence }
+  /** The attempt's time is up. */
+  | { readonly kind: 'expired'; readonly attempt: number }
+  /** What the log holds for the id after a proposal. */
+  | { readonly kind: 'decided'; readonly row: DecisionRow }
+  | { readonly kind: 'acknowledged'; readonly bank: BankName; readonly attempt: number };
+
+/**
+ * What the client is told. `succeeded` and `declined` are final. `not-applied` and `mismatch` speak of this log: no attempt of this
+ * transfer in it was applied, nor will one be but a later attempt. They say nothing of other logs, nor, for a transfer inside one bank, of
+ * earlier sends that the bank left unanswered.
+ */
+export type TransferResult =
+  | { readonly kind: 'succeeded'; readonly replayed: boolean; readonly createdAtMs?: number; readonly decidedAtMs?: number }
+  | { readonly kind: 'declined'; readonly reason: Reason; readonly replayed: boolean; readonly createdAtMs?: number; readonly decidedAtMs?: number }
+  | { readonly kind: 'not-applied'; readonly why: TransientReason | 'overloaded' }
+  | { readonly kind: 'mismatch'; readonly field: string }
+  | { readonly kind: 'unknown' };
+
+export type CoordinatorMessage =
+  | { readonly kind: 'prepare'; readonly bank: BankName; readonly attempt: number }
+  | { readonly kind: 'decide'; readonly bank: BankName; readonly decision: Decision };
+
+/**
+ * What one input leads to.
+ *
+ * The caller makes `persist` durable and feeds the resulting row back as `decided`; a step that persists sends nothing
+ * and replies nothing. Otherwise the caller sends `send` and gives `reply` to everyone who waits.
+ */
+export interface CoordinatorStep {
+  readonly state: CoordinatorState;
+  readonly persist?: Proposal;
+  readonly send: readonly CoordinatorMessage[];
+  readonly reply?: TransferResult;
+  /** Every bank has acknowledged the row's decision: the log may forget to deliver it. */
+  readonly finished?: true;
+}
+
+/** Starts a transfer, or its next attempt, from what the log holds for the id; or answers at once from the log. */
+export function beginTransfer(request: TransferRequest, row: DecisionRow | undefined): CoordinatorStep {
+  if (row !== undefined && row.fingerprint !== request.fingerprint) return answer(mismatchOf(row, request));
+  if (row !== undefined && row.verdict.outcome !== 'aborted') return answer(resultOf(row, true));
+  const attempt = row === undefined ? 1 : row.attempt + 1;
+  const send = banksOf(request.body).map((bank) => ({ kind: 'prepare' as const, bank, attempt }));
+  return { state: { kind: 'preparing', request, attempt, prepared: [] }, send };
+}
+
+/** Takes up the delivery of a decision that the log holds from an earlier life of this gateway. */
+export function resumeDelivery(row: DecisionRow): CoordinatorStep {
+  return deliver(row, decisionOf(row), true);
+}
+
+/**
+ * Advances one transfer by one input. An input that is late, repeated, or about another attempt changes nothing.
+ */
+export function stepCoordinator(state: CoordinatorState, input: CoordinatorInput): CoordinatorStep {
+  switch (input.kind) {
+    case 'vote':
+      return state.kind === 'preparing' && state.attempt === input.attempt ? onVote(state, input.bank, input.vote) : same(state);
+    case 'expired':
+      return state.kind === 'preparing' && state.attempt === input.attempt ? onExpired(state) : same(state);
+    case 'decided':
+      return state.kind === 'deciding' ? onDecided(state, input.row) : same(state);
+    case 'acknowledged':
+      return state.kind === 'delivering' && state.decision.attempt === input.attempt ? onAcknowledged(state, input.bank) : same(state);
+  }
+}
+
+type Preparing = CoordinatorState & { kind: 'preparing' };
+
+function onExpired(state: Preparing): CoordinatorStep {
+  if (banksOf(state.request.body).length === 1) return answer({ kind: 'unknown' });
+  return propose(state, { outcome: 'aborted', why: 'timeout' });
+}
+
+function onVote(state: Preparing, bank: BankName, vote: Vote | Silence): CoordinatorStep {
+  const banks = banksOf(state.request.body);
+  if (banks.length === 1) return answer(onePhaseResult(vote));
+  switch (vote.kind) {
+    case 'yes': {
+      if (state.prepared.includes(bank)) return same(state);
+      const prepared = [...state.prepared, bank];
+      return prepared.length === banks.length ? propose(state, { outcome: 'committed' }) : same({ ...state, prepared });
+    }
+    case 'committed':
+      // Applied under another coordinator: this attempt holds nothing anywhere, so there is nothing to abort.
+      return answer({ kind: 'succeeded', replayed: true, ...timesOf(vote.atMs) });
+    case 'no':
+      return propose(state, { outcome: 'declined', reason: vote.reason }, { replayed: vote.replayed });
+    case 'fenced':
+      // Bury everything up to the fence, so that the next attempt is above it.
+      return propose({ ...state, attempt: Math.max(state.attempt, vote.fence) }, { outcome: 'aborted', why: 'fenced' });
+    case 'mismatch':
+      return propose(state, { outcome: 'aborted', why: 'mismatch' }, { mismatch: vote.field });
+    case 'busy':
+    case 'unauthorized':
+    case 'invalid':
+      return propose(state, { outcome: 'aborted', why: vote.kind });
+    case 'unsent':
+    case 'unreachable':
+      return propose(state, { outcome: 'aborted', why: 'unreachable' });
+  }
+}
+
+function propose(state: Preparing, verdict: Verdict, told: { mismatch?: string; replayed?: boolean } = {}): CoordinatorStep {
+  const { request, attempt } = state;
+  return { state: { kind: 'deciding', request, attempt, ...told }, persist: { ...request, attempt, verdict }, send: [] };
+}
+
+function onDecided(state: CoordinatorState & { kind: 'deciding' }, row: DecisionRow): CoordinatorStep {
+  const { request, attempt } = state;
+  if (row.fingerprint !== request.fingerprint) {
+    // The log decided another body under this id: what this attempt holds is released, and the row is not ours to finish.
+    const decision: Decision = { outcome: 'aborted', attempt, fingerprint: request.fingerprint };
+    return { ...deliver(request, decision, false), reply: mismatchOf(row, request) };
+  }
+  const delivery = deliver(request, decisionOf(row), true);
+  if (row.verdict.outcome === 'aborted' && state.mismatch !== undefined) {
+    return { ...delivery, reply: { kind: 'mismatch', field: state.mismatch } };
+  }
+  return { ...delivery, reply: resultOf(row, state.replayed ?? false) };
+}
+
+function deliver(request: TransferRequest, decision: Decision, ownsRow: boolean): CoordinatorStep {
+  const remaining = banksOf(request.body);
+  const send = remaining.map((bank) => ({ kind: 'decide' as const, bank, decision }));
+  return { state: { kind: 'delivering', decision, remaining, ownsRow }, send };
+}
+
+function onAcknowledged(state: CoordinatorState & { kind: 'delivering' }, bank: BankName): CoordinatorStep {
+  const remaining = state.remaining.filter((other) => other !== bank);
+  if (remaining.length > 0) return same({ ...state, remaining });
+  return state.ownsRow ? { state: { kind: 'ended' }, send: [], finished: true } : { state: { kind: 'ended' }, send: [] };
+}
+
+/** The bank's answer is the outcome: it applied or declined in one durable write. Silence leaves it unknown. */
+function onePhaseResult(vote: Vote | Silence): TransferResult {
+  switch (vote.kind) {
+    case 'committed':
+      return { kind: 'succeeded', replayed: vote.replayed, ...timesOf(vote.atMs) };
+    case 'no':
+      return { kind: 'declined', reason: vote.reason, replayed: vote.replayed, ...timesOf(vote.atMs) };
+    case 'mismatch':
+      return { kind: 'mismatch', field: vote.field };
+    case 'unsent':
+      return { kind: 'not-applied', why: 'unreachable' };
+    case 'fenced':
+    case 'busy':
+    case 'unauthorized':
+    case 'invalid':
+      return { kind: 'not-applied', why: vote.kind };
+    case 'unreachable':
+    case 'yes': // No bank promises anything about a transfer that it can apply by itself.
+      return { kind: 'unknown' };
+  }
+}
+
+function resultOf(row: DecisionRow, replayed: boolean): TransferResult {
+  const { createdAtMs, decidedAtMs, verdict } = row;
+  switch (verdict.outcome) {
+    case 'committed':
+      return { kind: 'succeeded', replayed, createdAtMs, decidedAtMs };
+    case 'declined':
+      return { kind: 'declined', reason: verdict.reason, replayed, createdAtMs, decidedAtMs };
+    case 'aborted':
+      return { kind: 'not-applied', why: verdict.why };
+  }
+}
+
+function mismatchOf(row: DecisionRow, request: TransferRequest): TransferResult {
+  const samePayer = row.body.from.bank === request.body.from.bank && row.body.from.account === request.body.from.account;
+  return { kind: 'mismatch', field: samePayer ? (differingField(row.body, request.body) ?? '') : '' };
+}
+
+function timesOf(atMs: number | undefined): { createdAtMs?: number; decidedAtMs?: number } {
+  return atMs === undefined ? {} : { createdAtMs: atMs, decidedAtMs: atMs };
+}
+
+function answer(reply: TransferResult): CoordinatorStep {
+  return { state: { kind: 'ended' }, send: [], reply };
+}
+
+function same(state: CoordinatorState): CoordinatorStep {
+  return { state, send: [] };
+}

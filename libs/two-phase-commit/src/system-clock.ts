@@ -1,0 +1,12 @@
+// The one place where the system clock is read.
+
+import type { Clock } from './ports.ts';
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+  soon: (callback) => void setImmediate(callback),
+};
