@@ -97,7 +97,10 @@ type CertificateFiles = Readonly<Record<keyof Certificates, string>>;
 const REMEDY = 'make it with: npm run certs';
 
 async function load(files: CertificateFiles, nowMs: number): Promise<Certificates> {
-  const [ca, cert, key] = await Promise.all([read(files.ca), read(files.cert), read(files.key)]);
+  // One after the other, so that of several missing files the same one is always named.
+  const ca = await read(files.ca);
+  const cert = await read(files.cert);
+  const key = await read(files.key);
   parseCertificate(files.ca, ca, nowMs);
   const own = parseCertificate(files.cert, cert, nowMs);
   let privateKey;

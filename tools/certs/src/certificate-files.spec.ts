@@ -108,8 +108,13 @@ describe('the command', () => {
     expect((await run('--dir', directory, ...IDENTITIES)).stdout).toBe(`${directory}: 0 certificates made, 3 kept\n`);
   });
 
+  it('makes those of the local cluster when none is named', async () => {
+    await run('--dir', directory);
+    const certificates = (await readdir(directory)).filter((file) => file.endsWith('.pem')).sort();
+    expect(certificates).toEqual(['bank-alpha.pem', 'bank-beta.pem', 'ca.pem', 'client-dev.pem', 'gateway-g1.pem', 'operator-root.pem']);
+  });
+
   it.each([
-    [[], 2, 'name at least one identity'],
     [['--nope'], 2, 'Unknown option'],
     [['teller/t1'], 1, 'not an identity'],
   ] as const)('refuses %j with exit code %d', async (argv, code, message) => {

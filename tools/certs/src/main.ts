@@ -2,9 +2,13 @@
 import { parseArgs } from 'node:util';
 import { ensureCertificates } from './certificate-files.ts';
 
-const USAGE = `Usage: node --conditions=@strife/source tools/certs/src/main.ts [--dir certs] IDENTITY...
+/** What `npm start` and `npx nx serve` run with. */
+const LOCAL_CLUSTER = ['gateway/g1', 'bank/alpha', 'bank/beta', 'client/dev', 'operator/root'];
 
-Makes a development CA and a certificate for each identity, and renews what is about to expire.
+const USAGE = `Usage: node --conditions=@strife/source tools/certs/src/main.ts [--dir certs] [IDENTITY...]
+
+Makes a development CA and a certificate for each identity, and renews what is about to expire. Without identities: those of the
+local cluster, ${LOCAL_CLUSTER.join(' ')}.
 Example: node --conditions=@strife/source tools/certs/src/main.ts gateway/g1 bank/alpha bank/beta
 `;
 
@@ -15,11 +19,9 @@ try {
   });
   if (values.help) {
     process.stdout.write(USAGE);
-  } else if (positionals.length === 0) {
-    process.stderr.write(`name at least one identity\n\n${USAGE}`);
-    process.exitCode = 2;
   } else {
-    const { made, kept } = await ensureCertificates({ directory: values.dir, identities: positionals });
+    const identities = positionals.length === 0 ? LOCAL_CLUSTER : positionals;
+    const { made, kept } = await ensureCertificates({ directory: values.dir, identities });
     process.stdout.write(`${values.dir}: ${made.length} certificates made${made.length > 0 ? ` (${made.join(', ')})` : ''}, ${kept.length} kept\n`);
   }
 } catch (error) {
