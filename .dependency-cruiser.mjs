@@ -22,7 +22,7 @@ const MAY_IMPORT = {
 };
 
 /** What specs may import on top of what their package may. */
-const SPECS_ALSO = ['tools/certs'];
+const SPECS_ALSO = ['tools/certs', 'tools/consul'];
 
 /** Packages and Node modules that a library wraps, so that apps use the library. */
 const WRAPPED = ['argon2', 'jose', 'winston', 'consul', '@peculiar/x509', 'better-sqlite3', 'pg'];

@@ -1,7 +1,7 @@
 // strife.bank.v1.BankService: logins, and what a granted gateway may read of one account.
 
-import { GrantError, PasswordOutOfRangeError, PasswordsBusyError } from '@strife/auth';
-import type { Grants, Passwords } from '@strife/auth';
+import { GrantError, PasswordOutOfRangeError, PasswordsBusyError, TooManyLoginsError } from '@strife/auth';
+import type { Grants, LoginLimiter, Passwords } from '@strife/auth';
 import { available } from '@strife/ledger';
 import { declineReasonToWire, rpcError, transferIdFromWire, transferIdToWire } from '@strife/service';
 import type { BankServiceImplementation, TransferRecord } from '@strife/stubs/bank';
@@ -18,10 +18,11 @@ const PAGE_ITEMS = 50;
 export interface AccountApiOptions {
   readonly store: LedgerStore;
   readonly passwords: Passwords;
+  readonly logins: LoginLimiter;
   readonly grants: Grants;
 }
 
-export function createAccountApi({ store, passwords, grants }: AccountApiOptions): BankServiceImplementation {
+export function createAccountApi({ store, passwords, logins, grants }: AccountApiOptions): BankServiceImplementation {
   async function granted(grant: string): Promise<Account> {
     const { account: name } = await grants.verify(grant).catch(refuseGrant);
     const account = store.account('customer', name);
@@ -32,7 +33,7 @@ export function createAccountApi({ store, passwords, grants }: AccountApiOptions
   return {
     async authenticate({ username, password }) {
       // An unknown user takes as long as a wrong password, and gets the same answer.
-      const right = await passwords.verify(store.userHash(username), password).catch(refusePassword);
+      const right = await logins.attempt(username, () => passwords.verify(store.userHash(username), password)).catch(refusePassword);
       const account = store.account('customer', username);
       if (!right || account === undefined) {
         throw rpcError({ code: Status.UNAUTHENTICATED, reason: 'WRONG_CREDENTIALS', message: 'username or password is wrong', outcome: 'not_applied', retryable: false });
@@ -92,6 +93,9 @@ export function malformed(field: string, message: string): Error {
 
 export function refusePassword(error: unknown): never {
   if (error instanceof PasswordOutOfRangeError) throw malformed('password', error.message.replace(/^password: /, ''));
+  if (error instanceof TooManyLoginsError) {
+    throw rpcError({ code: Status.RESOURCE_EXHAUSTED, reason: error.code, field: 'username', message: `username: ${error.message}`, outcome: 'not_applied', retryable: false });
+  }
   if (!(error instanceof PasswordsBusyError)) throw error;
   throw rpcError({ code: Status.RESOURCE_EXHAUSTED, reason: 'LOGINS_BUSY', message: 'too many logins at once; try again', outcome: 'not_applied', retryable: true });
 }

@@ -2,18 +2,16 @@
 
 import type { Passwords } from '@strife/auth';
 import { AMOUNT_MINOR_MAX, BALANCE_MINOR_MAX, isCurrency } from '@strife/ledger';
-import { parseTransferId, rpcError } from '@strife/service';
+import { namePattern, nameRule, parseTransferId, rpcError } from '@strife/service';
 import type { AdminServiceImplementation } from '@strife/stubs/bank';
 import type { LedgerStore } from '@strife/storage';
 import { Status } from 'nice-grpc-common';
 import { balanceOf, malformed, noSuchAccount, refusePassword } from './account-api.ts';
 
-const namePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-
 export function createAdminApi(store: LedgerStore, passwords: Passwords): AdminServiceImplementation {
   return {
     async openAccount({ username, password, currency, openingMinor }) {
-      if (!namePattern.test(username)) throw malformed('username', 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-"');
+      if (!namePattern.test(username)) throw malformed('username', nameRule);
       if (!isCurrency(currency)) throw malformed('currency', 'must be an ISO 4217 code, such as EUR');
       if (openingMinor < 0n || openingMinor > BALANCE_MINOR_MAX) throw malformed('opening_minor', `must be 0 to ${BALANCE_MINOR_MAX}`);
       const passwordHash = await passwords.hash(password).catch(refusePassword);

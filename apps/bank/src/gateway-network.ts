@@ -1,7 +1,7 @@
 // The bank's way to the gateways: for each decision log, somebody who can say what became of a transfer.
 
 import type { Instance, Registry } from '@strife/discovery';
-import { declineReasonFromWire, transferIdToWire } from '@strife/service';
+import { declineReasonFromWire, gatewayOfLog, transferIdToWire } from '@strife/service';
 import { CoordinatorServiceDefinition, InquiryOutcome } from '@strife/stubs/gateway';
 import type { CoordinatorServiceClient, Inquiry as WireInquiry, InquiryAnswer as WireAnswer } from '@strife/stubs/gateway';
 import type { Inquiry, InquiryAnswer, LogId } from '@strife/two-phase-commit';
@@ -46,6 +46,8 @@ export function createGatewayNetwork({ registry, openChannel, onLogServed }: Gat
   function meet(instance: Instance): void {
     const address = `${instance.host}:${instance.port}`;
     const log = instance.meta['logId'] ?? '';
+    // The connection proves that the gateway has the name that it registered; the log's name says whose it is.
+    if (gatewayOfLog(log) !== instance.id) return;
     const known = gateways.get(instance.id);
     if (known?.address === address && known.log === log) return;
     known?.channel.close();

@@ -34,8 +34,11 @@ function createBatch(store: LedgerStore, ids: readonly TransferId[]): LegBatch {
   }
 
   function mayHold(terms: LegTerms): Reason | undefined {
-    const { from, to } = sidesOf(terms);
     const amount = amountOf(terms);
+    // The customer first: no clearing account is opened for a leg that is declined anyway.
+    const declined = terms.side === 'credit' ? mayCredit(customer(terms.body.to.account), amount) : mayDebit(customer(terms.body.from.account), amount);
+    if (declined !== undefined) return declined;
+    const { from, to } = sidesOf(terms);
     return mayDebit(from, amount) ?? mayCredit(to, amount);
   }
 

@@ -22,6 +22,11 @@ describe('names the field of a malformed leg', () => {
   const cases: [Partial<Leg>, string][] = [
     [{ transferId: Buffer.alloc(15) }, 'transfer_id'],
     [{ attempt: 0 }, 'attempt'],
+    [{ attempt: 2 ** 31 }, 'attempt'],
+    [{ deadlineUnixMs: -1n }, 'deadline_unix_ms'],
+    [{ deadlineUnixMs: 2n ** 63n - 1n }, 'deadline_unix_ms'],
+    [{ payeeAccount: 'b\u0000b' }, 'payee_account'],
+    [{ peerBank: 'x'.repeat(64) }, 'peer_bank'],
     [{ fingerprint: Buffer.alloc(17) }, 'fingerprint'],
     [{ fingerprint: Buffer.alloc(16) }, 'fingerprint'],
     [{ side: Side.UNSPECIFIED }, 'side'],
@@ -54,6 +59,7 @@ describe('names the field of a malformed decision', () => {
     [{ transferId: Buffer.alloc(0) }, 'transfer_id'],
     [{ fingerprint: Buffer.alloc(1) }, 'fingerprint'],
     [{ attempt: 0 }, 'attempt'],
+    [{ attempt: 2 ** 32 - 1 }, 'attempt'],
     [{ outcome: DecisionOutcome.UNSPECIFIED }, 'outcome'],
   ];
   it.each(cases)('%o', (change, field) => {

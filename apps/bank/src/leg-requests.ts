@@ -1,10 +1,10 @@
 // Reads legs and decisions off the wire, and says which field of one is wrong.
 
 import { AMOUNT_MINOR_MAX, isCurrency } from '@strife/ledger';
-import { declineReasonFromWire, fingerprintFromWire, memoFits, transferIdFromWire } from '@strife/service';
+import { declineReasonFromWire, fingerprintFromWire, memoFits, namePattern, transferIdFromWire, UNIX_MS_MAX } from '@strife/service';
 import { DecisionOutcome, Side } from '@strife/stubs/bank';
 import type { Decision as WireDecision, Leg } from '@strife/stubs/bank';
-import { fingerprintOf } from '@strife/two-phase-commit';
+import { ATTEMPT_MAX, fingerprintOf } from '@strife/two-phase-commit';
 import type { BankName, DecideCommand, LogId, PrepareCommand, TransferBody } from '@strife/two-phase-commit';
 
 /** The command, or the name of the first field at fault. */
@@ -24,7 +24,7 @@ export function readDecision(decision: WireDecision, log: LogId): Read<DecideCom
   const { transferId, attempt, outcome } = decision;
   if (transferId.length !== 16) return { kind: 'wrong', field: 'transfer_id' };
   if (decision.fingerprint.length !== 16) return { kind: 'wrong', field: 'fingerprint' };
-  if (attempt < 1) return { kind: 'wrong', field: 'attempt' };
+  if (attempt < 1 || attempt > ATTEMPT_MAX) return { kind: 'wrong', field: 'attempt' };
   const id = transferIdFromWire(transferId);
   const fingerprint = fingerprintFromWire(decision.fingerprint);
   if (outcome === DecisionOutcome.COMMIT) return { kind: 'ok', value: { id, log, decision: { outcome: 'committed', attempt, fingerprint } } };
@@ -37,16 +37,17 @@ const sides = { [Side.DEBIT]: 'debit', [Side.CREDIT]: 'credit', [Side.BOTH]: 'bo
 
 function wrongField(leg: Leg, bank: BankName): string | undefined {
   if (leg.transferId.length !== 16) return 'transfer_id';
-  if (leg.attempt < 1) return 'attempt';
+  if (leg.attempt < 1 || leg.attempt > ATTEMPT_MAX) return 'attempt';
   if (leg.fingerprint.length !== 16) return 'fingerprint';
   if (!(leg.side in sides)) return 'side';
-  if (leg.payerAccount === '') return 'payer_account';
-  if (leg.payeeAccount === '') return 'payee_account';
-  if (leg.peerBank === '' || (leg.side === Side.BOTH) !== (leg.peerBank === bank)) return 'peer_bank';
+  if (!namePattern.test(leg.payerAccount)) return 'payer_account';
+  if (!namePattern.test(leg.payeeAccount)) return 'payee_account';
+  if (!namePattern.test(leg.peerBank) || (leg.side === Side.BOTH) !== (leg.peerBank === bank)) return 'peer_bank';
   if (leg.side === Side.BOTH && leg.payerAccount === leg.payeeAccount) return 'payee_account';
   if (!isCurrency(leg.currency)) return 'currency';
   if (leg.amountMinor <= 0n || leg.amountMinor > AMOUNT_MINOR_MAX) return 'amount_minor';
   if (!memoFits(leg.memo)) return 'memo';
+  if (leg.deadlineUnixMs < 0n || leg.deadlineUnixMs > UNIX_MS_MAX) return 'deadline_unix_ms';
   return undefined;
 }
 

@@ -1,11 +1,11 @@
 // A bank: wires its services together, takes up what it holds in doubt, and serves.
 
 import { join } from 'node:path';
-import { createGrants, createPasswords, openKeyRing } from '@strife/auth';
+import { createGrants, createLoginLimiter, createPasswords, openKeyRing } from '@strife/auth';
 import type { Passwords } from '@strife/auth';
-import { openCertificateFiles, openEmbeddedRegistry } from '@strife/discovery';
+import { openDiscovery } from '@strife/discovery';
 import { deposit, mayCredit, mayDebit } from '@strife/ledger';
-import { createLogger, createPeerChannel, createServiceServer, endWithParent, runService } from '@strife/service';
+import { createLogger, createRotatingChannel, createServiceServer, endWithParent, runService } from '@strife/service';
 import type { RunningService } from '@strife/service';
 import { openLedgerStore } from '@strife/storage';
 import type { LedgerStore } from '@strife/storage';
@@ -28,9 +28,11 @@ async function start(): Promise<RunningService> {
   const bank = config.name;
   const service = `bank-${bank}`;
   const seeds = config.seed === undefined ? [] : await readSeedFile(config.seed);
-  const certificates = await openCertificateFiles({ directory: config.certsDir, role: 'bank', name: bank });
-  const tls = pemTexts(certificates.current());
   const logger = createLogger({ service, directory: config.logDir, level: config.logLevel, terminal: true });
+  const discovery = await openDiscovery({
+    ...config, mode: config.discovery, role: 'bank', onProblem: (problem) => logger.warn('discovery problem', { problem }),
+  });
+  const { registry, certificates } = discovery;
 
   const store = openLedgerStore({
     file: join(config.dataDir, `${service}.sqlite`), bank, nowMs: clock.nowMs, ledger: { mayDebit, mayCredit, deposit }, onFatal: fatal,
@@ -57,15 +59,14 @@ async function start(): Promise<RunningService> {
   for (const { id, state, terms } of inDoubt) {
     if (state.kind === 'prepared' && terms !== undefined) inquirer.track({ ...state, id, terms }, true);
   }
-  const registry = await openEmbeddedRegistry({ directory: config.registryDir, onProblem: (problem) => logger.warn('registry problem', { problem }) });
   const gateways = createGatewayNetwork({
     registry,
-    openChannel: ({ id, host, port }) => createPeerChannel({ address: `${host}:${port}`, tls, expect: { role: 'gateway', name: id } }),
+    openChannel: ({ id, host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, expect: { role: 'gateway', name: id } }),
     onLogServed: (log) => inquirer.wake(log),
   });
 
-  const server = createServiceServer({ name: service, host: config.host, port: config.port, tls, logger, access, summarize: callSummaries });
-  server.add(BankServiceDefinition, createAccountApi({ store, passwords, grants }));
+  const server = createServiceServer({ name: service, host: config.host, port: config.port, tls: certificates, intentions: discovery.intentions, logger, access, summarize: callSummaries });
+  server.add(BankServiceDefinition, createAccountApi({ store, passwords, logins: createLoginLimiter(), grants }));
   server.add(ParticipantServiceDefinition, createParticipantApi({ bank, participant, grants }));
   server.add(AdminServiceDefinition, createAdminApi(store, passwords));
   const { port, address } = await server.listen();
@@ -81,8 +82,7 @@ async function start(): Promise<RunningService> {
       inquirer.stop();
       gateways.close();
       await participant.drain();
-      await registry.close();
-      certificates.close();
+      await discovery.close();
       store.close();
       logger.info('stopped', { inDoubt: inquirer.doubt().legs });
     },
@@ -109,10 +109,6 @@ async function openSeedAccounts(store: LedgerStore, passwords: Passwords, seeds:
     users.push({ username, currency, openingMinor, passwordHash: await passwords.hash(password) });
   }
   return users.length === 0 ? 0 : store.createUsers(users).length;
-}
-
-function pemTexts({ ca, cert, key }: { ca: Buffer; cert: Buffer; key: Buffer }): { ca: string; cert: string; key: string } {
-  return { ca: ca.toString(), cert: cert.toString(), key: key.toString() };
 }
 
 await runService(start);

@@ -1,7 +1,8 @@
 // strife.bank.v1.ParticipantService: checks what gateways send, hands it to the participant, answers when it is durable.
 
 import type { Grants } from '@strife/auth';
-import { declineReasonToWire, rpcError } from '@strife/service';
+import { declineReasonToWire, gatewayOfLog, rpcError } from '@strife/service';
+import type { ServiceContext } from '@strife/service';
 import { Acknowledgement, Side, VoteKind } from '@strife/stubs/bank';
 import type { Leg, ParticipantServiceImplementation, PrepareRequest, Vote as WireVote } from '@strife/stubs/bank';
 import { DeclineReason } from '@strife/stubs/type';
@@ -18,7 +19,7 @@ export interface ParticipantApiOptions {
   readonly grants: Grants;
 }
 
-export function createParticipantApi({ bank, participant, grants }: ParticipantApiOptions): ParticipantServiceImplementation {
+export function createParticipantApi({ bank, participant, grants }: ParticipantApiOptions): ParticipantServiceImplementation<ServiceContext> {
   /** The accounts that the grants of a request speak for; undefined for a grant that this bank does not honour. */
   function accountsOf({ grants: texts }: PrepareRequest): Promise<(string | undefined)[]> {
     return Promise.all(
@@ -31,9 +32,11 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
   }
 
   return {
-    async prepare(request) {
+    async prepare(request, { peer }) {
       const { logId, legs } = request;
-      checkBatch(logId, 'legs', legs.length);
+      checkOwner(logId, peer.name);
+      checkBatch('legs', legs.length);
+      if (request.grants.length > legs.length) throw invalid('grants', 'must not be more than there are legs');
       const accounts = await accountsOf(request);
       const votes: WireVote[] = new Array(legs.length);
       const commands: PrepareCommand[] = [];
@@ -54,8 +57,9 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
       return { votes };
     },
 
-    async decide({ logId, decisions }) {
-      checkBatch(logId, 'decisions', decisions.length);
+    async decide({ logId, decisions }, { peer }) {
+      checkOwner(logId, peer.name);
+      checkBatch('decisions', decisions.length);
       const commands = decisions.map((decision, index) => {
         const read = readDecision(decision, logId);
         if (read.kind === 'wrong') throw invalid(`decisions[${index}].${read.field}`, 'is malformed');
@@ -72,8 +76,18 @@ function isGranted(leg: Leg, accounts: readonly (string | undefined)[]): boolean
   return leg.side === Side.CREDIT || accounts[leg.grantIndex] === leg.payerAccount;
 }
 
-function checkBatch(logId: string, field: string, items: number): void {
-  if (logId === '' || logId.length > 64) throw invalid('log_id', 'must have 1 to 64 characters');
+/** Only the gateway that owns a log prepares and decides in its name: what the log prepared, nobody else may move. */
+function checkOwner(logId: string, gateway: string): void {
+  const owner = gatewayOfLog(logId);
+  if (owner === undefined) throw invalid('log_id', 'must be the name of a decision log, such as g1.0190f8a2-7c1e-7d3a-9f6b-2b1c3d4e5f60');
+  if (owner === gateway) return;
+  throw rpcError({
+    code: Status.PERMISSION_DENIED, reason: 'OTHER_LOG', field: 'log_id', message: `log_id: the log is not gateway ${gateway}'s`,
+    outcome: 'not_applied', retryable: false,
+  });
+}
+
+function checkBatch(field: string, items: number): void {
   if (items === 0 || items > BATCH_ITEMS_MAX) throw invalid(field, `must be 1 to ${BATCH_ITEMS_MAX}, not ${items}`);
 }
 

@@ -36,8 +36,8 @@ export async function callBank<Reply>(
   } catch (error) {
     if (!(error instanceof ClientError)) throw toRpcError(unreachable(bank), undefined);
     if (!forTheUser.has(error.code)) throw toRpcError({ ...unreachable(bank), message: `bank ${bank} did not answer: ${describeFailure(error)}` });
-    const told = receivedDetails(error) ?? { reason: `BANK_${Status[error.code]}` };
-    throw toRpcError({ ...told, code: error.code, message: error.details, outcome: 'not_applied', retryable: error.code === Status.RESOURCE_EXHAUSTED });
+    const told = receivedDetails(error) ?? { reason: `BANK_${Status[error.code]}`, retryable: error.code === Status.RESOURCE_EXHAUSTED };
+    throw toRpcError({ ...told, code: error.code, message: error.details, outcome: 'not_applied' });
   }
 }
 

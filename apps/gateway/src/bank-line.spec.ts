@@ -21,10 +21,12 @@ let decides: Call<DecideRequest, DecideResponse>[];
 let timers: (() => void)[];
 let nowMs: number;
 let trouble: number;
+let refused: number;
 let line: BankLine;
 
 const clock: Clock = {
   nowMs: () => nowMs,
+  monotonicMs: () => nowMs,
   after(_delayMs, callback) {
     timers.push(callback);
     return () => void (timers = timers.filter((other) => other !== callback));
@@ -33,10 +35,10 @@ const clock: Clock = {
 };
 
 beforeEach(() => {
-  [prepares, decides, timers, nowMs, trouble] = [[], [], [], 1000, 0];
+  [prepares, decides, timers, nowMs, trouble, refused] = [[], [], [], 1000, 0, 0];
   line = createBankLine({
     logId: 'log-1', clock, prepareTimeoutMs: 2000, random: () => 1,
-    onTrouble: () => (trouble += 1), onRecovery: () => undefined, onRefused: () => undefined,
+    onTrouble: () => (trouble += 1), onRecovery: () => undefined, onRefused: () => (refused += 1),
   });
   line.connect(client());
 });
@@ -105,12 +107,12 @@ describe('failures', () => {
     expect([prepares.length, trouble]).toEqual([1, 1]);
   });
 
-  it('knows that a bank which says it is overloaded has done nothing', async () => {
+  it('does not take a bare status for the word of the bank that nothing was done', async () => {
     const votes = prepareMany(0, 1);
     await turn();
     prepares[0]!.fail(Status.RESOURCE_EXHAUSTED);
     await turn();
-    expect(votes).toEqual([{ kind: 'unsent' }]);
+    expect(votes).toEqual([{ kind: 'unreachable' }]);
   });
 
   it('takes a missing vote for no vote', async () => {
@@ -144,13 +146,37 @@ describe('failures', () => {
     expect([decides.length, line.undelivered()]).toEqual([1, 1]);
     for (const timer of timers.splice(0)) timer();
     await turn();
-    decides[1]!.reply({ acknowledgements: [Acknowledgement.REFUSED] });
+    decides[1]!.reply({ acknowledgements: [] });
     await turn();
     for (const timer of timers.splice(0)) timer();
     await turn();
     decides[2]!.reply({ acknowledgements: [Acknowledgement.DONE] });
     await turn();
-    expect([acknowledged, line.undelivered()]).toEqual([1, 0]);
+    expect([acknowledged, line.undelivered(), refused]).toEqual([1, 0, 0]);
+  });
+
+  it('sets a decision that the bank refuses aside, with one alarm, and does not let it hold up the others', async () => {
+    let acknowledged = 0;
+    const decideOne = (index: number): void => {
+      const { request } = leg(index);
+      line.decide(request.id, { outcome: 'committed', attempt: 1, fingerprint: request.fingerprint }, () => (acknowledged += 1));
+    };
+    decideOne(1);
+    await turn();
+    decides[0]!.reply({ acknowledgements: [Acknowledgement.REFUSED] });
+    await turn();
+    for (const index of [2, 3]) {
+      decideOne(index);
+      await turn();
+      decides.at(-1)!.reply({ acknowledgements: [Acknowledgement.DONE] });
+      await turn();
+    }
+    expect([decides.length, acknowledged, refused, line.undelivered()]).toEqual([3, 2, 1, 1]);
+    for (const timer of timers.splice(0)) timer();
+    await turn();
+    decides[3]!.reply({ acknowledgements: [Acknowledgement.REFUSED] });
+    await turn();
+    expect([decides.length, refused, line.undelivered()]).toEqual([4, 1, 1]);
   });
 
   it('keeps decisions for a bank that is gone, and delivers them when it is back', async () => {

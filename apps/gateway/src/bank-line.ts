@@ -1,7 +1,7 @@
 // One bank's line: gathers legs to prepare and decisions to deliver, and sends them in self-clocked flights.
 //
-// An idle line sends at once; a busy one (FLIGHTS_MAX calls under way) gathers until a reply returns. No timers decide
-// what is sent when; the only timer is the back-off after a flight that failed.
+// An idle line sends at once; a busy one (FLIGHTS_MAX calls under way) gathers until a reply returns. No timers decide what is sent
+// when, but for decisions that did not arrive, which back off, and those that the bank refuses, which are set aside for long.
 
 import { Acknowledgement } from '@strife/stubs/bank';
 import type { DecideRequest, ParticipantServiceClient, PrepareRequest } from '@strife/stubs/bank';
@@ -38,6 +38,10 @@ const FLIGHT_ITEMS_MAX = 2000;
 const FLIGHT_BYTES_MAX = 4 * 1024 * 1024;
 /** The most legs that wait for a flight; over it new transfers are refused before anything is sent. */
 const LEGS_WAITING_MAX = 50_000;
+/** The most decisions that a bank may leave unacknowledged before new transfers with it are refused. */
+const DECISIONS_WAITING_MAX = 100_000;
+/** How long a decision that the bank refused waits before it is sent again: only a person can end that. */
+const REFUSED_AGAIN_MS = 30_000;
 /** How much longer than an attempt a call may take, so that the attempt ends by its own deadline and is called timed out. */
 const PREPARE_GRACE_MS = 100;
 const DECIDE_TIMEOUT_MS = 5000;
@@ -54,6 +58,10 @@ interface WaitingDecision {
   readonly id: TransferId;
   readonly decision: Decision;
   readonly onAcknowledged: () => void;
+  /** The bank has acknowledged or refused it in this flight. */
+  settled: boolean;
+  /** The alarm about its refusal was raised. */
+  readonly alarmed: boolean;
 }
 
 export function createBankLine(options: BankLineOptions): BankLine {
@@ -65,6 +73,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
   let flights = 0;
   let pumpScheduled = false;
   let backOffMs = 0;
+  let troubled = false;
   let cancelBackOff: (() => void) | undefined;
   let closed = false;
 
@@ -80,9 +89,14 @@ export function createBankLine(options: BankLineOptions): BankLine {
 
   function pump(): void {
     while (flights < FLIGHTS_MAX && !closed) {
+      const legsWaiting = legs.length;
       const legsNow = takeLegs();
       const decisionsNow = client !== undefined && cancelBackOff === undefined ? decisions.splice(0, FLIGHT_ITEMS_MAX) : [];
-      if (legsNow.length === 0 && decisionsNow.length === 0) return;
+      if (legsNow.length === 0 && decisionsNow.length === 0) {
+        // All that were taken had run out of time; those behind them may not have.
+        if (legs.length > 0 && legs.length < legsWaiting) continue;
+        return;
+      }
       void fly(client, legsNow, decisionsNow);
     }
   }
@@ -104,58 +118,75 @@ export function createBankLine(options: BankLineOptions): BankLine {
 
   async function fly(to: ParticipantServiceClient | undefined, legsNow: readonly WaitingLeg[], decisionsNow: WaitingDecision[]): Promise<void> {
     flights += 1;
-    const sent = await Promise.all([
-      legsNow.length === 0 || to === undefined ? true : flyLegs(to, legsNow),
-      decisionsNow.length === 0 || to === undefined ? true : flyDecisions(to, decisionsNow),
-    ]);
+    if (to !== undefined) {
+      await Promise.all([
+        legsNow.length === 0 ? undefined : flyLegs(to, legsNow),
+        decisionsNow.length === 0 ? undefined : flyDecisions(to, decisionsNow),
+      ]);
+    }
     flights -= 1;
-    if (sent.includes(false)) backOff();
-    else if (backOffMs > 0) recover();
     pump();
   }
 
-  async function flyLegs(to: ParticipantServiceClient, batch: readonly WaitingLeg[]): Promise<boolean> {
+  async function flyLegs(to: ParticipantServiceClient, batch: readonly WaitingLeg[]): Promise<void> {
     let votes: readonly (Vote | Silence)[];
-    let arrived = true;
     try {
       const reply = await to.prepare(prepareRequest(batch), { signal: AbortSignal.timeout(prepareTimeoutMs + PREPARE_GRACE_MS) });
       votes = batch.map((_, index) => voteFrom(reply.votes[index]));
+      answered();
     } catch (error) {
-      arrived = false;
       trouble(error);
       // A bank that says it is overloaded did nothing of the call; after any other failure it may have.
       const silence: Silence = { kind: isOverloaded(error) ? 'unsent' : 'unreachable' };
       votes = batch.map(() => silence);
     }
     batch.forEach(({ onVote }, index) => onVote(votes[index]!));
-    return arrived;
   }
 
-  async function flyDecisions(to: ParticipantServiceClient, batch: WaitingDecision[]): Promise<boolean> {
+  async function flyDecisions(to: ParticipantServiceClient, batch: WaitingDecision[]): Promise<void> {
     try {
       const reply = await to.decide(decideRequest(batch), { signal: AbortSignal.timeout(DECIDE_TIMEOUT_MS) });
-      const again = batch.filter((waiting, index) => !acknowledge(waiting, reply.acknowledgements[index]));
-      decisions.push(...again);
-      return again.length === 0;
+      const unheard = batch.filter((waiting, index) => !settle(waiting, reply.acknowledgements[index]));
+      if (unheard.length > 0) throw new Error(`${unheard.length} of ${batch.length} decisions were not acknowledged`);
+      endBackOff();
+      answered();
     } catch (error) {
       trouble(error);
-      decisions = batch.concat(decisions);
-      return false;
+      decisions = batch.filter((waiting) => !waiting.settled).concat(decisions);
+      backOff();
     }
   }
 
-  function acknowledge({ id, decision, onAcknowledged }: WaitingDecision, answer: Acknowledgement | undefined): boolean {
+  /** Whether the bank said what it makes of the decision. */
+  function settle(waiting: WaitingDecision, answer: Acknowledgement | undefined): boolean {
     if (answer === Acknowledgement.DONE) {
+      waiting.settled = true;
       unacknowledged -= 1;
-      onAcknowledged();
-      return true;
+      waiting.onAcknowledged();
+    } else if (answer === Acknowledgement.REFUSED) {
+      waiting.settled = true;
+      setAside(waiting);
     }
-    onRefused(id, decision);
-    return false;
+    return waiting.settled;
+  }
+
+  /** A decision against what the bank made durable would be refused again and again: it must not hold up the others. */
+  function setAside(waiting: WaitingDecision): void {
+    if (!waiting.alarmed) onRefused(waiting.id, waiting.decision);
+    clock.after(REFUSED_AGAIN_MS, () => {
+      decisions.push({ ...waiting, settled: false, alarmed: true });
+      schedulePump();
+    });
   }
 
   function trouble(error: unknown): void {
-    if (backOffMs === 0) onTrouble(error);
+    if (!troubled) onTrouble(error);
+    troubled = true;
+  }
+
+  function answered(): void {
+    if (troubled) onRecovery();
+    troubled = false;
   }
 
   function backOff(): void {
@@ -167,11 +198,10 @@ export function createBankLine(options: BankLineOptions): BankLine {
     });
   }
 
-  function recover(): void {
+  function endBackOff(): void {
     backOffMs = 0;
     cancelBackOff?.();
     cancelBackOff = undefined;
-    onRecovery();
   }
 
   function prepareRequest(batch: readonly WaitingLeg[]): PrepareRequest {
@@ -194,7 +224,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
   return {
     admit() {
       if (client === undefined || closed) return 'unreachable';
-      return legs.length >= LEGS_WAITING_MAX ? 'overloaded' : 'ready';
+      return legs.length >= LEGS_WAITING_MAX || unacknowledged >= DECISIONS_WAITING_MAX ? 'overloaded' : 'ready';
     },
     prepare(leg, onVote) {
       legs.push({ leg, onVote });
@@ -202,13 +232,12 @@ export function createBankLine(options: BankLineOptions): BankLine {
     },
     decide(id, decision, onAcknowledged) {
       unacknowledged += 1;
-      decisions.push({ id, decision, onAcknowledged });
+      decisions.push({ id, decision, onAcknowledged, settled: false, alarmed: false });
       schedulePump();
     },
     connect(next) {
       client = next;
-      cancelBackOff?.();
-      cancelBackOff = undefined;
+      endBackOff();
       if (client !== undefined) schedulePump();
     },
     undelivered: () => unacknowledged,

@@ -5,7 +5,7 @@ import { errorDetailsClientMiddleware } from '@strife/service';
 import { BankServiceDefinition, ParticipantServiceDefinition } from '@strife/stubs/bank';
 import type { BankServiceClient } from '@strife/stubs/bank';
 import type { BankLink, BankName, Clock } from '@strife/two-phase-commit';
-import { createClient, createClientFactory } from 'nice-grpc';
+import { createClientFactory } from 'nice-grpc';
 import type { Channel } from 'nice-grpc';
 import { createBankLine } from './bank-line.ts';
 import type { BankLine } from './bank-line.ts';
@@ -65,7 +65,7 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
     peers.set(bank, { address, channel, reads: detailed.create(BankServiceDefinition, channel) });
     reachable.add(bank);
     knownBanks.add(bank);
-    lineOf(bank).connect(createClient(ParticipantServiceDefinition, channel));
+    lineOf(bank).connect(detailed.create(ParticipantServiceDefinition, channel));
     logger.info('bank joined', { bank, address });
   }
 

@@ -8,12 +8,18 @@ const options = {
   host: { flag: '--host <address>', env: 'STRIFE_HOST', schema: z.string().min(1), default: '127.0.0.1', help: 'address to listen on' },
   port: { flag: '--port <number>', env: 'STRIFE_PORT', schema: port, default: '7400', help: 'port to listen on; 0 takes any free one' },
   dataDir: { flag: '--data-dir <path>', env: 'STRIFE_DATA_DIR', schema: directory, default: 'data', help: 'where gateway-<name>.sqlite and keys are kept' },
+  discovery: { flag: '--discovery <kind>', env: 'STRIFE_DISCOVERY', schema: z.enum(['embedded', 'consul']), default: 'embedded', help: 'embedded (files, one machine) or consul' },
+  consulAddress: { flag: '--consul-addr <url>', env: 'STRIFE_CONSUL_ADDR', schema: z.url(), default: 'http://127.0.0.1:8500', help: 'the Consul agent on this machine' },
+  consulToken: { flag: '--consul-token <token>', env: 'STRIFE_CONSUL_TOKEN', schema: z.string().min(1).optional(), help: 'what this service may do at Consul; better given as the variable' },
   registryDir: { flag: '--registry-dir <path>', env: 'STRIFE_REGISTRY_DIR', schema: directory, default: 'tmp/registry', help: 'the embedded registry of this machine' },
   certsDir: { flag: '--certs-dir <path>', env: 'STRIFE_CERTS_DIR', schema: directory, default: 'certs', help: 'certificates and keys' },
   logDir: { flag: '--log-dir <path>', env: 'STRIFE_LOG_DIR', schema: directory, default: 'logs', help: 'where gateway-<name>.log is written' },
   logLevel: { flag: '--log-level <level>', env: 'STRIFE_LOG_LEVEL', schema: z.enum(['debug', 'info', 'warn', 'error']), default: 'info', help: 'debug, info, warn or error' },
   prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs, default: '2s', help: 'how long banks may take to vote' },
   settleWaitMs: { flag: '--settle-wait <duration>', env: 'STRIFE_SETTLE_WAIT', schema: durationMs, default: '1s', help: 'how long a reply waits for both banks to settle' },
+  revocationGraceMs: { flag: '--revocation-grace <duration>', env: 'STRIFE_REVOCATION_GRACE', schema: durationMs, default: '5s', help: 'how long payments go on without a word from a registered gateway' },
+  keyLifetimeMs: { flag: '--key-lifetime <duration>', env: 'STRIFE_KEY_LIFETIME', schema: durationMs, default: '24h', help: 'how old the key that signs sessions gets' },
+  keyLeadMs: { flag: '--key-lead <duration>', env: 'STRIFE_KEY_LEAD', schema: durationMs, default: '1m', help: 'how long a new key is published before it signs' },
   drainTimeoutMs: { flag: '--drain-timeout <duration>', env: 'STRIFE_DRAIN_TIMEOUT', schema: durationMs, default: '10s', help: 'how long calls may finish after SIGTERM' },
 } as const;
 

@@ -1,11 +1,12 @@
 // strife.gateway.v1.CoordinatorService: tells banks what became of the legs that they hold prepared.
 
-import { declineReasonToWire, transferIdFromWire } from '@strife/service';
+import { AMOUNT_MINOR_MAX, isCurrency } from '@strife/ledger';
+import { declineReasonToWire, memoFits, namePattern, transferIdFromWire } from '@strife/service';
 import type { ServiceContext } from '@strife/service';
 import { InquiryOutcome } from '@strife/stubs/gateway';
 import type { CoordinatorServiceImplementation, Inquiry as WireInquiry, InquiryAnswer as WireAnswer } from '@strife/stubs/gateway';
 import { DeclineReason } from '@strife/stubs/type';
-import { fingerprintOf } from '@strife/two-phase-commit';
+import { ATTEMPT_MAX, fingerprintOf } from '@strife/two-phase-commit';
 import type { Clock, Coordinator, DecisionLog, Inquiry, InquiryAnswer } from '@strife/two-phase-commit';
 import { Status } from 'nice-grpc-common';
 import { invalidArgument, toRpcError } from './failures.ts';
@@ -16,9 +17,11 @@ export interface CoordinatorApiOptions {
   readonly coordinator: Coordinator;
   readonly log: DecisionLog;
   readonly clock: Clock;
+  /** Banks that this gateway has ever met. */
+  readonly isKnown: (bank: string) => boolean;
 }
 
-export function createCoordinatorApi({ coordinator, log, clock }: CoordinatorApiOptions): CoordinatorServiceImplementation<ServiceContext> {
+export function createCoordinatorApi({ coordinator, log, clock, isKnown }: CoordinatorApiOptions): CoordinatorServiceImplementation<ServiceContext> {
   return {
     async inquireDecisions({ logId, inquiries }, { peer }) {
       if (logId !== log.logId) {
@@ -30,20 +33,28 @@ export function createCoordinatorApi({ coordinator, log, clock }: CoordinatorApi
       if (inquiries.length === 0 || inquiries.length > INQUIRIES_MAX) {
         throw toRpcError(invalidArgument('inquiries', 'BATCH_SIZE', `must be 1 to ${INQUIRIES_MAX}, not ${inquiries.length}`));
       }
-      const answers = await coordinator.inquire(inquiries.map((inquiry, index) => checkInquiry(inquiry, index, peer.name, clock.nowMs())));
+      const answers = await coordinator.inquire(inquiries.map((inquiry, index) => checkInquiry(inquiry, `inquiries[${index}]`, peer.name, isKnown, clock.nowMs())));
       return { answers: answers.map(answerToWire) };
     },
   };
 }
 
-/** A bank may ask only about transfers that it takes part in, since an inquiry can end an attempt. */
-function checkInquiry(inquiry: WireInquiry, index: number, bank: string, nowMs: number): Inquiry & { deadlineMs: number } {
+/**
+ * A bank may ask only about transfers that it takes part in, and that a client could have asked for: an inquiry can end an attempt, and
+ * leaves a row that is then delivered to both banks.
+ */
+function checkInquiry(inquiry: WireInquiry, at: string, bank: string, isKnown: (bank: string) => boolean, nowMs: number): Inquiry & { deadlineMs: number } {
   const { transferId, attempt, from, to, amount, memo, deadlineUnixMs } = inquiry;
-  const at = `inquiries[${index}]`;
   if (transferId.length !== 16) throw toRpcError(invalidArgument(`${at}.transfer_id`, 'MALFORMED_ID', 'must be 16 bytes'));
-  if (attempt < 1) throw toRpcError(invalidArgument(`${at}.attempt`, 'INVALID_ATTEMPT', 'must be 1 or more'));
+  if (attempt < 1 || attempt > ATTEMPT_MAX) throw toRpcError(invalidArgument(`${at}.attempt`, 'INVALID_ATTEMPT', `must be 1 to ${ATTEMPT_MAX}`));
   if (from === undefined || to === undefined || amount === undefined) throw toRpcError(invalidArgument(at, 'MISSING', 'needs from, to and amount'));
   if (from.bank !== bank && to.bank !== bank) throw toRpcError(invalidArgument(at, 'NOT_A_PARTICIPANT', `bank ${bank} has no part in this transfer`));
+  const other = from.bank === bank ? to.bank : from.bank;
+  if (other === bank || !isKnown(other)) throw toRpcError(invalidArgument(at, 'UNKNOWN_BANK', 'is not between two banks that this gateway knows'));
+  const wrongAmount = !isCurrency(amount.currency) || amount.minorUnits <= 0n || amount.minorUnits > AMOUNT_MINOR_MAX;
+  if (wrongAmount || !namePattern.test(from.account) || !namePattern.test(to.account) || !memoFits(memo)) {
+    throw toRpcError(invalidArgument(at, 'INVALID_BODY', 'is about a transfer that no gateway would run'));
+  }
   const body = { from, to, currency: amount.currency, amountMinor: amount.minorUnits, memo };
   return { id: transferIdFromWire(transferId), attempt, body, fingerprint: fingerprintOf(body), createdAtMs: nowMs, deadlineMs: Number(deadlineUnixMs) };
 }

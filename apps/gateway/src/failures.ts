@@ -55,6 +55,15 @@ export const unknownOutcome: Failure = {
   retryable: true,
 };
 
+/** Somebody may have logged out elsewhere; said before anything is done for the request. */
+export const revocationsStale: Failure = {
+  code: Status.UNAVAILABLE,
+  reason: 'REVOCATIONS_STALE',
+  message: `this gateway does not hear of logouts at another one, so it takes no payments now; ${again}`,
+  outcome: 'not_applied',
+  retryable: true,
+};
+
 export function mismatchFailure(field: string): Failure {
   return {
     code: Status.ALREADY_EXISTS,

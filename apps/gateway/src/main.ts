@@ -1,11 +1,13 @@
 // The gateway: wires its services together, recovers, and serves.
 
 import { join } from 'node:path';
-import { createAuthMiddleware, createRevocations, createSessionTokens, openKeyRing } from '@strife/auth';
-import { openCertificateFiles, openEmbeddedRegistry } from '@strife/discovery';
-import { createLogger, createPeerChannel, createServiceServer, endWithParent, runService } from '@strife/service';
+import { createAuthMiddleware, createRevocations, createSessionTokens, openKeyRing, SESSION_LIFETIME_MS } from '@strife/auth';
+import { openDiscovery } from '@strife/discovery';
+import { createLogger, createRotatingChannel, createServiceServer, endWithParent, runService } from '@strife/service';
 import type { RunningService } from '@strife/service';
-import { AccountServiceDefinition, CoordinatorServiceDefinition, SessionServiceDefinition, TransferServiceDefinition } from '@strife/stubs/gateway';
+import {
+  AccountServiceDefinition, CoordinatorServiceDefinition, PeerServiceDefinition, SessionServiceDefinition, TransferServiceDefinition,
+} from '@strife/stubs/gateway';
 import { openDecisionLog } from '@strife/storage';
 import { createCoordinator, mayReplace, systemClock } from '@strife/two-phase-commit';
 import { Status } from 'nice-grpc-common';
@@ -15,6 +17,11 @@ import { callSummaries } from './call-summaries.ts';
 import { readConfig } from './config.ts';
 import { createCoordinatorApi } from './coordinator-api.ts';
 import { toRpcError } from './failures.ts';
+import { createGatewayPeers } from './gateway-peers.ts';
+import { registerGateway } from './gateway-registration.ts';
+import { issuerOf } from './issuer-keys.ts';
+import { startKeyRotation } from './key-rotation.ts';
+import { createPeerApi } from './peer-api.ts';
 import { createSessionApi } from './session-api.ts';
 import { createTransferApi } from './transfer-api.ts';
 
@@ -24,19 +31,28 @@ const clock = systemClock;
 async function start(): Promise<RunningService> {
   const config = readConfig(process.argv.slice(2), process.env);
   const service = `gateway-${config.name}`;
-  const certificates = await openCertificateFiles({ directory: config.certsDir, role: 'gateway', name: config.name });
-  const tls = pemTexts(certificates.current());
   const logger = createLogger({ service, directory: config.logDir, level: config.logLevel, terminal: true });
+  const discovery = await openDiscovery({
+    ...config, mode: config.discovery, role: 'gateway', onProblem: (problem) => logger.warn('discovery problem', { problem }),
+  });
+  const { registry, certificates } = discovery;
 
-  const log = openDecisionLog({ file: join(config.dataDir, `${service}.sqlite`), nowMs: clock.nowMs, mayReplace, onFatal: fatal });
-  const keys = await openKeyRing({ file: join(config.dataDir, `${service}.jwk`) });
-  const tokens = createSessionTokens({ keys, issuer: `strife-gateway/${config.name}`, audience: 'strife', nowMs: clock.nowMs });
+  const log = openDecisionLog({ file: join(config.dataDir, `${service}.sqlite`), gateway: config.name, nowMs: clock.nowMs, mayReplace, onFatal: fatal });
+  const keys = await openKeyRing({
+    file: join(config.dataDir, `${service}.jwk`), leadMs: config.keyLeadMs, tokenLifetimeMs: SESSION_LIFETIME_MS, nowMs: clock.nowMs(),
+  });
   const revocations = await createRevocations({ store: log.revocations, nowMs: clock.nowMs });
 
-  const registry = await openEmbeddedRegistry({ directory: config.registryDir, onProblem: (problem) => logger.warn('registry problem', { problem }) });
+  const peers = createGatewayPeers({
+    registry, self: config.name, revocations, clock, logger,
+    openChannel: ({ host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, expect: { role: 'gateway' } }),
+    graceMs: config.revocationGraceMs,
+    onFreshness: (isFresh) => server.setServing(isFresh, TransferServiceDefinition.fullName),
+  });
+  const tokens = createSessionTokens({ keys, issuer: issuerOf(config.name), trusted: peers.keysOf, audience: 'strife', nowMs: clock.nowMs });
   const network = createBankNetwork({
     registry,
-    openChannel: (bank, { host, port }) => createPeerChannel({ address: `${host}:${port}`, tls, expect: { role: 'bank', name: bank } }),
+    openChannel: (bank, { host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, expect: { role: 'bank', name: bank } }),
     knownBanks: log.knownBanks,
     logId: log.logId,
     clock,
@@ -47,7 +63,8 @@ async function start(): Promise<RunningService> {
   const coordinator = createCoordinator({ log, link: network, clock, prepareTimeoutMs: config.prepareTimeoutMs, settleWaitMs: config.settleWaitMs });
 
   const server = createServiceServer({
-    name: service, host: config.host, port: config.port, tls, logger, access, summarize: callSummaries,
+    name: service, host: config.host, port: config.port, tls: certificates, intentions: discovery.intentions, logger, access, summarize: callSummaries,
+    quietServices: [PeerServiceDefinition.fullName],
     middleware: createAuthMiddleware({
       tokens, revocations,
       publicMethods: new Set(['/strife.gateway.v1.SessionService/Login']),
@@ -56,28 +73,33 @@ async function start(): Promise<RunningService> {
         toRpcError({ code: Status.UNAUTHENTICATED, reason: code, message, field: 'authorization', outcome: 'not_applied', retryable: false }),
     }),
   });
-  server.add(SessionServiceDefinition, createSessionApi({ network, tokens, revocations, clock }));
+  server.add(SessionServiceDefinition, createSessionApi({ network, tokens, revocations, peers, clock }));
   server.add(AccountServiceDefinition, createAccountApi(network));
-  server.add(TransferServiceDefinition, createTransferApi({ coordinator, log, network, clock }));
-  server.add(CoordinatorServiceDefinition, createCoordinatorApi({ coordinator, log, clock }));
+  server.add(TransferServiceDefinition, createTransferApi({ coordinator, log, network, clock, areRevocationsFresh: peers.isFresh }));
+  server.add(CoordinatorServiceDefinition, createCoordinatorApi({ coordinator, log, clock, isKnown: log.knownBanks.has }));
+  server.add(PeerServiceDefinition, createPeerApi({ revocations, log }));
 
   const recovered = await coordinator.recover();
+  await peers.ready();
   const { port, address } = await server.listen();
-  const registration = await registry.register({
-    service: 'gateway', id: config.name, host: config.host, port, meta: { logId: log.logId, version: VERSION },
-  });
+  const published = keys.published();
+  const registration = await registerGateway(registry, {
+    id: config.name, host: config.host, port, meta: { logId: log.logId, version: VERSION },
+  }, published);
+  const rotation = startKeyRotation({ keys, keyLifetimeMs: config.keyLifetimeMs, published, publish: registration.publish, clock, logger });
   logger.info(`ready on ${address}`, { logId: log.logId, recovered });
   endWithParent();
 
   return {
     logger,
     async stop() {
+      await rotation.close();
       await registration.leave();
       await server.stop(config.drainTimeoutMs);
       await coordinator.drain();
       network.close();
-      await registry.close();
-      certificates.close();
+      peers.close();
+      await discovery.close();
       log.close();
       logger.info('stopped', { undelivered: network.undelivered() });
     },
@@ -95,10 +117,7 @@ const access = {
   'strife.gateway.v1.AccountService': ['client', 'operator'],
   'strife.gateway.v1.TransferService': ['client', 'operator'],
   'strife.gateway.v1.CoordinatorService': ['bank'],
+  'strife.gateway.v1.PeerService': ['gateway'],
 } as const;
-
-function pemTexts({ ca, cert, key }: { ca: Buffer; cert: Buffer; key: Buffer }): { ca: string; cert: string; key: string } {
-  return { ca: ca.toString(), cert: cert.toString(), key: key.toString() };
-}
 
 await runService(start);

@@ -1,6 +1,6 @@
 // Legs, votes and decisions as ParticipantService carries them.
 
-import { declineReasonFromWire, declineReasonToWire, fingerprintToWire, transferIdToWire } from '@strife/service';
+import { declineReasonFromWire, declineReasonToWire, fingerprintToWire, transferIdToWire, UNIX_MS_MAX } from '@strife/service';
 import { DecisionOutcome, Side, VoteKind } from '@strife/stubs/bank';
 import type { Decision as WireDecision, Leg, Vote as WireVote } from '@strife/stubs/bank';
 import { DeclineReason } from '@strife/stubs/type';
@@ -36,6 +36,11 @@ export function encodeDecision(id: TransferId, decision: Decision): WireDecision
   };
 }
 
+/** When something was, by a bank's word; nothing where no date is that far from now. */
+function readTime(unixMs: bigint): { atMs?: number } {
+  return unixMs > 0n && unixMs <= UNIX_MS_MAX ? { atMs: Number(unixMs) } : {};
+}
+
 /** A vote that is missing or of an unknown kind is no vote: the leg may or may not be prepared. */
 export function voteFrom(vote: WireVote | undefined): Vote | Silence {
   switch (vote?.kind) {
@@ -43,10 +48,10 @@ export function voteFrom(vote: WireVote | undefined): Vote | Silence {
       return { kind: 'yes' };
     case VoteKind.NO: {
       const reason = declineReasonFromWire(vote.reason);
-      return reason === undefined ? { kind: 'unreachable' } : { kind: 'no', reason, replayed: vote.replayed, atMs: Number(vote.atUnixMs) };
+      return reason === undefined ? { kind: 'unreachable' } : { kind: 'no', reason, replayed: vote.replayed, ...readTime(vote.atUnixMs) };
     }
     case VoteKind.COMMITTED:
-      return { kind: 'committed', replayed: vote.replayed, atMs: Number(vote.atUnixMs) };
+      return { kind: 'committed', replayed: vote.replayed, ...readTime(vote.atUnixMs) };
     case VoteKind.FENCED:
       return { kind: 'fenced', fence: vote.fence };
     case VoteKind.BUSY:

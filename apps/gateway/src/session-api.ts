@@ -1,25 +1,27 @@
 // strife.gateway.v1.SessionService: logs users in at their own bank and out again.
 
 import type { Revocations, SessionContext, SessionTokens } from '@strife/auth';
+import { namePattern, nameRule } from '@strife/service';
 import type { SessionServiceImplementation } from '@strife/stubs/gateway';
 import type { Clock } from '@strife/two-phase-commit';
 import { Status } from 'nice-grpc-common';
 import { callBank } from './bank-calls.ts';
 import type { BankNetwork } from './bank-network.ts';
 import { invalidArgument, toRpcError } from './failures.ts';
-import { namePattern, nameRule } from './transfer-requests.ts';
+import type { GatewayPeers } from './gateway-peers.ts';
 
 export interface SessionApiOptions {
   readonly network: BankNetwork;
   readonly tokens: SessionTokens;
   readonly revocations: Revocations;
+  readonly peers: Pick<GatewayPeers, 'revoke'>;
   readonly clock: Clock;
 }
 
 const NAME_CHARACTERS_MAX = 63;
 const PASSWORD_CHARACTERS_MAX = 1024;
 
-export function createSessionApi({ network, tokens, revocations, clock }: SessionApiOptions): SessionServiceImplementation<Partial<SessionContext>> {
+export function createSessionApi({ network, tokens, revocations, peers, clock }: SessionApiOptions): SessionServiceImplementation<Partial<SessionContext>> {
   return {
     async login({ bank, username, password }, context) {
       requireText('bank', bank, NAME_CHARACTERS_MAX);
@@ -36,7 +38,9 @@ export function createSessionApi({ network, tokens, revocations, clock }: Sessio
 
     async logout(_request, { session }) {
       if (session === undefined) throw new Error('logout is served without the auth middleware');
-      await revocations.revoke(session.issuer, session.jti, session.expiresAtMs);
+      const { issuer, jti, expiresAtMs } = session;
+      await revocations.revoke(issuer, jti, expiresAtMs);
+      await peers.revoke([{ issuer, jti, expiresAtMs }]);
       return {};
     },
   };

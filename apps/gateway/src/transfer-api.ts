@@ -15,7 +15,7 @@ import type { CallContext } from 'nice-grpc-common';
 import { ServerError, Status } from 'nice-grpc-common';
 import type { BankNetwork } from './bank-network.ts';
 import { callBank } from './bank-calls.ts';
-import { invalidArgument, mismatchFailure, notAppliedFailure, toRpcError, toWireFailure, unknownBank, unknownBecause, unknownOutcome } from './failures.ts';
+import { invalidArgument, mismatchFailure, notAppliedFailure, revocationsStale, toRpcError, toWireFailure, unknownBank, unknownBecause, unknownOutcome } from './failures.ts';
 import type { Failure, NotApplied } from './failures.ts';
 import { checkTransferRequest } from './transfer-requests.ts';
 import type { Checked } from './transfer-requests.ts';
@@ -27,11 +27,13 @@ export interface TransferApiOptions {
   readonly log: DecisionLog;
   readonly network: BankNetwork;
   readonly clock: Clock;
+  /** Whether this gateway knows who has logged out. Without that it takes no payments; reads go on. */
+  readonly areRevocationsFresh: () => boolean;
 }
 
 type Context = CallContext & SessionContext;
 
-export function createTransferApi({ coordinator, log, network, clock }: TransferApiOptions): TransferServiceImplementation<SessionContext> {
+export function createTransferApi({ coordinator, log, network, clock, areRevocationsFresh }: TransferApiOptions): TransferServiceImplementation<SessionContext> {
   async function create(item: CreateTransferRequest, context: Context): Promise<Checked<Transfer>> {
     const { session } = context;
     const checked = checkTransferRequest(item, session.account, clock.nowMs());
@@ -87,12 +89,14 @@ export function createTransferApi({ coordinator, log, network, clock }: Transfer
 
   return {
     async createTransfer(request: CreateTransferRequest, context: Context): Promise<DeepPartial<CreateTransferResponse>> {
+      if (!areRevocationsFresh()) throw toRpcError(revocationsStale, request.id.length <= 64 ? request.id : undefined);
       const created = await create(request, context);
       if (created.kind === 'wrong') throw toRpcError(created.failure, request.id.length <= 64 ? request.id : undefined);
       return { transfer: created.value };
     },
 
     async batchCreateTransfers({ items }: BatchCreateTransfersRequest, context: Context): Promise<DeepPartial<BatchCreateTransfersResponse>> {
+      if (!areRevocationsFresh()) throw toRpcError(revocationsStale);
       if (items.length === 0 || items.length > BATCH_ITEMS_MAX) {
         throw toRpcError(invalidArgument('items', 'BATCH_SIZE', `must be 1 to ${BATCH_ITEMS_MAX}, not ${items.length}`));
       }

@@ -1,7 +1,7 @@
 // Checks what a caller asks for, field by field, before anything else sees it.
 
 import { AMOUNT_MINOR_MAX, isCurrency } from '@strife/ledger';
-import { MEMO_CHARACTERS_MAX, memoFits, parseTransferId } from '@strife/service';
+import { MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule, parseTransferId } from '@strife/service';
 import type { CreateTransferRequest } from '@strife/stubs/gateway';
 import { fingerprintOf } from '@strife/two-phase-commit';
 import type { AccountName, TransferRequest } from '@strife/two-phase-commit';
@@ -9,8 +9,6 @@ import { invalidArgument } from './failures.ts';
 import type { Failure } from './failures.ts';
 
 /** Names of banks and accounts. */
-export const namePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-export const nameRule = 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-"';
 // oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
 const controlCharacters = /[\u0000-\u001f\u007f]/;
 

@@ -1,7 +1,9 @@
 export { AuthError, type AuthErrorCode } from './auth-error.ts';
 export { createAuthMiddleware, type SessionContext } from './auth-middleware.ts';
 export { createGrants, GrantError, type Grant, type GrantErrorCode, type Grants } from './grants.ts';
-export { KeyFileError, openKeyRing, type KeyRing, type PublicJwk } from './keys.ts';
+export { KeyFileError } from './key-file.ts';
+export { openKeyRing, type KeyRing, type KeyRingOptions } from './keys.ts';
+export { createLoginLimiter, TooManyLoginsError, type LoginLimiter } from './login-limiter.ts';
 export {
   createPasswords,
   PASSWORD_BYTES_MAX,
@@ -9,6 +11,7 @@ export {
   PasswordsBusyError,
   type Passwords,
 } from './passwords.ts';
+export { PUBLISHED_KEYS_CHARACTERS_MAX, readPublishedKeys, type PublicJwk, type VerificationKeys } from './public-keys.ts';
 export {
   createRevocations,
   RevocationsFullError,
@@ -16,4 +19,4 @@ export {
   type Revocations,
   type RevocationStore,
 } from './revocations.ts';
-export { createSessionTokens, type AccountName, type Session, type SessionTokens } from './session-tokens.ts';
+export { createSessionTokens, SESSION_LIFETIME_MS, type AccountName, type Session, type SessionTokens } from './session-tokens.ts';

@@ -5,7 +5,7 @@ import { createRevocations, type RevocationRow, type RevocationStore } from './r
 
 describe('revocations', () => {
   let nowMs: number;
-  let store: RevocationStore & { rows: Map<string, RevocationRow>; beforeInsert: Promise<void>; deletions: number };
+  let store: RevocationStore & { rows: Map<string, RevocationRow>; beforeInsert: Promise<void>; deletions: number; inserts: number };
 
   beforeEach(() => {
     nowMs = 1_000_000;
@@ -13,9 +13,11 @@ describe('revocations', () => {
       rows: new Map(),
       beforeInsert: Promise.resolve(),
       deletions: 0,
-      async insert(row) {
+      inserts: 0,
+      async insert(rows) {
         await store.beforeInsert;
-        store.rows.set(`${row.issuer} ${row.jti}`, row);
+        store.inserts += 1;
+        for (const row of rows) store.rows.set(`${row.issuer} ${row.jti}`, row);
       },
       load: (now) => [...store.rows.values()].filter((row) => row.expiresAtMs > now),
       deleteExpired(now) {
@@ -63,6 +65,17 @@ describe('revocations', () => {
     store.beforeInsert = Promise.resolve();
     await revocations.revoke('gateway-1', 'a', nowMs + 1000);
     expect((await open()).isRevoked('gateway-1', 'a')).toBe(true);
+  });
+
+  it('learns many in one write, and writes nothing that it knows already', async () => {
+    const revocations = await open();
+    await revocations.revoke('gateway-1', 'a', nowMs + 1000);
+    const rows = ['a', 'b', 'c'].map((jti) => ({ issuer: 'gateway-1', jti, expiresAtMs: nowMs + 1000 }));
+    await revocations.learn([...rows, { issuer: 'gateway-1', jti: 'over', expiresAtMs: nowMs }]);
+    await revocations.learn(rows);
+    expect(store.inserts).toBe(2);
+    expect([...store.rows.keys()]).toEqual(['gateway-1 a', 'gateway-1 b', 'gateway-1 c']);
+    expect((await open()).isRevoked('gateway-1', 'c')).toBe(true);
   });
 
   it('does not keep what has expired', async () => {

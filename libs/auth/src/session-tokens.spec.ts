@@ -9,6 +9,7 @@ import * as fc from 'fast-check';
 import { SignJWT, UnsecuredJWT, type JWTPayload } from 'jose';
 import { createGrants } from './grants.ts';
 import { openKeyRing, type KeyRing } from './keys.ts';
+import { readPublishedKeys } from './public-keys.ts';
 import { createSessionTokens, type SessionTokens } from './session-tokens.ts';
 
 const HOUR_MS = 3_600_000;
@@ -86,13 +87,57 @@ describe('session tokens', () => {
   });
 
   it('verifies a text once, and then remembers it', async () => {
-    let lookups = 0;
-    const counted = make({ keys: { ...keys, verificationKey: (kid) => { lookups += 1; return keys.verificationKey(kid); } } });
-    const { token } = await counted.issue(content);
-    const first = await counted.verify(token);
-    expect(await counted.verify(token)).toBe(first);
-    expect(lookups).toBe(1);
+    const { token } = await tokens.issue(content);
+    const first = await tokens.verify(token);
+    expect(await tokens.verify(token)).toBe(first);
     expect(Object.isFrozen(first) && Object.isFrozen(first.account)).toBe(true);
+  });
+
+  it('forgets a text that it remembered when its key no longer counts', async () => {
+    let counts = true;
+    const verifier = make({ keys: { ...keys, verificationKey: (kid) => (counts ? keys.verificationKey(kid) : undefined) } });
+    const { token } = await tokens.issue(content);
+    expect(await refusalOf(token, verifier)).toBeUndefined();
+    counts = false;
+    expect(await refusalOf(token, verifier)).toBe('TOKEN_FORGED');
+  });
+
+  describe('of other issuers', () => {
+    const published = () => readPublishedKeys(otherKeys.published())!;
+    const trusting = () => make({ trusted: (issuer) => (issuer === 'gateway-2' ? published() : undefined) });
+
+    it('accepts one that a trusted issuer signed for itself, and says who issued it', async () => {
+      const elsewhere = make({ issuer: 'gateway-2', keys: otherKeys });
+      const { token, jti } = await elsewhere.issue(content);
+      expect(await trusting().verify(token)).toMatchObject({ issuer: 'gateway-2', jti, account: { bank: 'alpha', account: 'alice' } });
+      nowMs += HOUR_MS;
+      expect(await refusalOf(token, trusting())).toBe('TOKEN_EXPIRED');
+    });
+
+    it('refuses an issuer that is not trusted, or no longer', async () => {
+      const { token } = await make({ issuer: 'gateway-3', keys: otherKeys }).issue(content);
+      expect(await refusalOf(token, trusting())).toBe('TOKEN_ISSUER');
+      let trusted = true;
+      const verifier = make({ trusted: () => (trusted ? published() : undefined) });
+      expect(await refusalOf(token, verifier)).toBeUndefined();
+      trusted = false;
+      expect(await refusalOf(token, verifier)).toBe('TOKEN_ISSUER');
+    });
+
+    it('refuses what a trusted issuer signed in the name of another, and what we signed in its name', async () => {
+      expect(await refusalOf((await make({ keys: otherKeys }).issue(content)).token, trusting())).toBe('TOKEN_FORGED');
+      expect(await refusalOf((await make({ issuer: 'gateway-2' }).issue(content)).token, trusting())).toBe('TOKEN_FORGED');
+    });
+
+    it('holds them to the same audience, type and claims', async () => {
+      const verifier = trusting();
+      expect(await refusalOf((await make({ issuer: 'gateway-2', keys: otherKeys, audience: 'shop' }).issue(content)).token, verifier)).toBe('TOKEN_ISSUER');
+      const foreign = (payload: JWTPayload, changes = {}) =>
+        new SignJWT({ ...claims, iss: 'gateway-2', ...payload }).setProtectedHeader({ ...header(), kid: otherKeys.kid, ...changes }).sign(otherKeys.signingKey);
+      expect(await refusalOf(await foreign({}), verifier)).toBeUndefined();
+      expect(await refusalOf(await foreign({}, { typ: 'strife-grant+jwt' }), verifier)).toBe('TOKEN_MALFORMED');
+      expect(await refusalOf(await foreign({ currency: 'euro' }), verifier)).toBe('TOKEN_MALFORMED');
+    });
   });
 
   it('accepts a token as written by hand, so that the refusals below are for the one thing that differs', async () => {

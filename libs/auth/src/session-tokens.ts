@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { AuthError } from './auth-error.ts';
 import type { KeyRing } from './keys.ts';
+import type { VerificationKeys } from './public-keys.ts';
 import { createSignedTokens, currencyClaim, textClaim } from './signed-tokens.ts';
 
 export interface AccountName {
@@ -37,25 +38,30 @@ export interface SessionTokens {
   }): Promise<{ token: string; expiresAtMs: number; jti: string }>;
 
   /**
-   * Returns the session of a token that this issuer signed, for this audience, and that has not expired. Does not ask for
-   * revocations: the auth middleware does, on every call.
+   * Returns the session of a token that this issuer or a trusted one signed, for this audience, and that has not expired. Does
+   * not ask for revocations: the auth middleware does, on every call.
    *
    * @throws AuthError
    */
   verify(token: string): Promise<Session>;
 }
 
-export function createSessionTokens({ keys, issuer, audience = 'strife', lifetimeMs = 3_600_000, nowMs, newId = randomUUID }: {
+/** The longest that a session lasts, unless a shorter one is asked for. */
+export const SESSION_LIFETIME_MS = 3_600_000;
+
+export function createSessionTokens({ keys, issuer, trusted, audience = 'strife', lifetimeMs = SESSION_LIFETIME_MS, nowMs, newId = randomUUID }: {
   keys: KeyRing;
   /** The gateway's name; gateways that share keys share it. */
   issuer: string;
+  /** The public keys of other issuers whose sessions are good here, too. An issuer signs for itself only. */
+  trusted?: (issuer: string) => VerificationKeys | undefined;
   audience?: string;
   lifetimeMs?: number;
   nowMs: () => number;
   newId?: () => string;
 }): SessionTokens {
   const tokens = createSignedTokens<Session>({
-    keys, typ: 'strife-session+jwt', issuer, audience, nowMs,
+    keys, trusted, typ: 'strife-session+jwt', issuer, audience, nowMs,
     refuse: (fault) => new AuthError(`TOKEN_${fault}`),
     read(claims, expiresAtMs) {
       const bank = textClaim(claims, 'bank');
@@ -63,8 +69,9 @@ export function createSessionTokens({ keys, issuer, audience = 'strife', lifetim
       const currency = currencyClaim(claims);
       const grant = textClaim(claims, 'grant');
       const jti = textClaim(claims, 'jti');
-      if (!bank || !account || !currency || !grant || !jti) return undefined;
-      return { account: Object.freeze({ bank, account }), currency, grant, issuer, jti, expiresAtMs };
+      const signedBy = textClaim(claims, 'iss');
+      if (!bank || !account || !currency || !grant || !jti || !signedBy) return undefined;
+      return { account: Object.freeze({ bank, account }), currency, grant, issuer: signedBy, jti, expiresAtMs };
     },
   });
 

@@ -4,6 +4,7 @@
 import { SignJWT, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
 import { LRUCache } from 'lru-cache';
 import type { KeyRing } from './keys.ts';
+import type { VerificationKeys } from './public-keys.ts';
 
 /** What can be wrong with a token's text. */
 export type TokenFault = 'MISSING' | 'MALFORMED' | 'EXPIRED' | 'FORGED' | 'ISSUER';
@@ -13,12 +14,15 @@ export interface SignedTokens<Content> {
   sign(claims: JWTPayload, expiresAtMs: number): Promise<{ text: string; expiresAtMs: number }>;
   /** @throws what `refuse` makes of the fault */
   verify(text: string): Promise<Content>;
-  /** The content of a text that was verified before and has not expired since; undefined says nothing. */
+  /** The content of a text that was verified before, has not expired since, and whose key still counts; undefined says nothing. */
   verifyCached(text: string): Content | undefined;
 }
 
 export interface SignedTokensOptions<Content> {
+  /** Of this issuer: they sign, and verify its own tokens. */
   readonly keys: KeyRing;
+  /** The keys of another issuer whose tokens count here, too; undefined when they do not. Asked at every verification. */
+  readonly trusted?: ((issuer: string) => VerificationKeys | undefined) | undefined;
   readonly typ: string;
   readonly issuer: string;
   readonly audience: string;
@@ -32,36 +36,46 @@ export interface SignedTokensOptions<Content> {
 export const TOKEN_BYTES_MAX = 8 * 1024;
 
 export function createSignedTokens<Content extends { readonly expiresAtMs: number }>(
-  { keys, typ, issuer, audience, nowMs, read, refuse }: SignedTokensOptions<Content>,
+  { keys, trusted, typ, issuer, audience, nowMs, read, refuse }: SignedTokensOptions<Content>,
 ): SignedTokens<Content> {
-  const verified = new LRUCache<string, Readonly<Content>>({ max: VERIFIED_TEXTS_MAX });
+  const verified = new LRUCache<string, Verified<Content>>({ max: VERIFIED_TEXTS_MAX });
+
+  function keysOf(someIssuer: string): VerificationKeys | undefined {
+    return someIssuer === issuer ? keys : trusted?.(someIssuer);
+  }
 
   async function verifyUncached(text: string): Promise<Readonly<Content>> {
     if (text === '') throw refuse('MISSING');
     if (text.length > TOKEN_BYTES_MAX || !COMPACT_JWS.test(text)) throw refuse('MALFORMED');
+    // What the text says of its issuer only chooses the keys: it counts once that issuer's key has verified it.
+    const claimed = claimedIssuer(text);
+    const isTrusted = claimed !== undefined && keysOf(claimed) !== undefined;
+    const signer = isTrusted ? { issuer: claimed, keys: keysOf(claimed)! } : { issuer, keys };
     let claims: JWTPayload;
+    let kid = '';
     try {
-      ({ payload: claims } = await jwtVerify(text, ({ kid }) => {
-        const key = kid === undefined ? undefined : keys.verificationKey(kid);
+      ({ payload: claims, protectedHeader: { kid = '' } } = await jwtVerify(text, (header) => {
+        const key = header.kid === undefined ? undefined : signer.keys.verificationKey(header.kid);
         if (!key) throw new errors.JWKSNoMatchingKey();
         return key;
-      }, { algorithms: [ALGORITHM], typ, issuer, audience, requiredClaims: ['exp'], currentDate: new Date(nowMs()) }));
+      }, { algorithms: [ALGORITHM], typ, issuer: signer.issuer, audience, requiredClaims: ['exp'], currentDate: new Date(nowMs()) }));
     } catch (error) {
       // jose's errors carry the claims, so they never become a cause.
-      const fault = faultOf(error, text, issuer);
+      const fault = faultOf(error, claimed, signer.issuer);
       throw fault ? refuse(fault) : error;
     }
     const expiresAtMs = Number(claims.exp) * 1000;
     const content = Number.isSafeInteger(expiresAtMs) ? read(claims, expiresAtMs) : undefined;
     if (!content) throw refuse('MALFORMED');
     const shared = Object.freeze(content);
-    verified.set(text, shared);
+    verified.set(text, { content: shared, issuer: signer.issuer, kid });
     return shared;
   }
 
   function verifyCached(text: string): Readonly<Content> | undefined {
-    const content = verified.get(text);
-    return content && content.expiresAtMs > nowMs() ? content : undefined;
+    const known = verified.get(text);
+    if (!known || known.content.expiresAtMs <= nowMs()) return undefined;
+    return keysOf(known.issuer)?.verificationKey(known.kid) ? known.content : undefined;
   }
 
   return {
@@ -77,6 +91,13 @@ export function createSignedTokens<Content extends { readonly expiresAtMs: numbe
       return verifyCached(text) ?? verifyUncached(text);
     },
   };
+}
+
+/** A text's content, and the key that its worth hangs on. */
+interface Verified<Content> {
+  readonly content: Readonly<Content>;
+  readonly issuer: string;
+  readonly kid: string;
 }
 
 /** Reads a claim that must be a string with something in it. */
@@ -97,19 +118,20 @@ const VERIFIED_TEXTS_MAX = 10_000;
 /** RFC 7515 section 7.1. jose itself would also accept blanks and padding, and so many spellings of one token. */
 const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
-function faultOf(error: unknown, text: string, issuer: string): TokenFault | undefined {
+function faultOf(error: unknown, claimed: string | undefined, issuer: string): TokenFault | undefined {
   if (!(error instanceof errors.JOSEError)) return undefined;
   if (error instanceof errors.JWTExpired) return 'EXPIRED';
   if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof errors.JOSEAlgNotAllowed) return 'FORGED';
   if (error instanceof errors.JWTClaimValidationFailed) return error.claim === 'iss' || error.claim === 'aud' ? 'ISSUER' : 'MALFORMED';
   // The key is not ours, so what the text says is worth nothing but a better explanation of the refusal.
-  if (error instanceof errors.JWKSNoMatchingKey) return claimedIssuer(text) === issuer ? 'FORGED' : 'ISSUER';
+  if (error instanceof errors.JWKSNoMatchingKey) return claimed === issuer ? 'FORGED' : 'ISSUER';
   return 'MALFORMED';
 }
 
 function claimedIssuer(text: string): string | undefined {
   try {
-    return decodeJwt(text).iss;
+    const { iss } = decodeJwt(text);
+    return typeof iss === 'string' ? iss : undefined;
   } catch {
     return undefined;
   }

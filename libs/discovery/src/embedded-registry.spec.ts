@@ -1,18 +1,18 @@
 // The embedded registry passes the contract with real processes, and copes with what happens to files and pids.
 
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { openEmbeddedRegistry, type EmbeddedRegistryOptions } from './embedded-registry.ts';
+import { openEmbeddedRegistry } from './embedded-registry.ts';
 import { ownIdentity, type ProcessIdentity } from './process-identity.ts';
-import { bank, describeRegistryContract, idsOf, record, type Member } from './registry-contract.ts';
-import type { Instance, Registry, RegistryProblem } from './registry.ts';
+import { bank, describeRegistryContract, idsOf, record } from './registry-contract.ts';
+import type { Registry, RegistryProblem } from './registry.ts';
+import { startMember, type StartedMember } from './testing/start-member.ts';
 
 describeRegistryContract('the embedded registry', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'strife-registry-'));
@@ -20,7 +20,7 @@ describeRegistryContract('the embedded registry', async () => {
   return {
     open: () => openEmbeddedRegistry({ directory }),
     async startMember(instance) {
-      const member = await startMember({ directory }, instance);
+      const member = await startMember({ embedded: { directory } }, instance);
       members.push(member);
       return member;
     },
@@ -59,7 +59,7 @@ describe('the embedded registry', () => {
 
   it('hides a process that hangs once its heartbeat is too old, and shows it again when it goes on', async () => {
     const watched = record(registry, 'bank');
-    member = await startMember({ directory, ttlMs: 600 }, bank('alpha'));
+    member = await startMember({ embedded: { directory, ttlMs: 600 } }, bank('alpha'));
     await watched.until((list) => list.length === 1);
     member.child.kill('SIGSTOP');
     await watched.until((list) => list.length === 0, 2000);
@@ -198,33 +198,6 @@ describe('the embedded registry', () => {
 /** Nothing tells of a file in a directory that is made anew, so this looks until it is there; the test's time limit ends it. */
 async function appears(file: string): Promise<void> {
   while (!existsSync(file)) await new Promise((resolve) => { setTimeout(resolve, 10); });
-}
-
-interface StartedMember extends Member {
-  readonly child: ChildProcess;
-}
-
-async function startMember(options: EmbeddedRegistryOptions, instance: Instance): Promise<StartedMember> {
-  const program = fileURLToPath(new URL('testing/registry-member.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--conditions=@strife/source', program, JSON.stringify(options), JSON.stringify(instance)],
-    { stdio: ['pipe', 'pipe', 'inherit'] });
-  const exited = once(child, 'exit');
-  const [line] = await Promise.race([once(child.stdout, 'data'), exited.then(() => ['ended without a word'])]) as [unknown];
-  const member = {
-    child,
-    async kill() {
-      child.kill('SIGKILL');
-      await exited;
-    },
-    async stop() {
-      child.stdin.end();
-      await exited;
-    },
-  };
-  const answer = String(line).trim();
-  if (answer === 'registered') return member;
-  await member.stop();
-  throw new Error(answer);
 }
 
 /** The identity of a process that has ended. */

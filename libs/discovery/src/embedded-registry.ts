@@ -4,6 +4,7 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import { beat, claimFile, instanceFile, removeOwnFile, sweepLeftovers } from './instance-files.ts';
 import { observeService } from './instance-observer.ts';
+import { createOnceReporter } from './problem-reporter.ts';
 import { ownIdentity } from './process-identity.ts';
 import {
   readInstance,
@@ -139,15 +140,6 @@ function startHeartbeat({ directory, instance, text: firstText, heartbeatInterva
     clearInterval(timer);
     await beating;
     return text;
-  };
-}
-
-/** Reports a problem when it begins or changes; undefined says that there is none any more. */
-function createOnceReporter(where: string, onProblem: (problem: RegistryProblem) => void): (message: string | undefined) => void {
-  let reported: string | undefined;
-  return (message) => {
-    if (message !== undefined && message !== reported) onProblem({ where, message });
-    reported = message;
   };
 }
 

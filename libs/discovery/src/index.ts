@@ -4,6 +4,11 @@ export {
   type Certificates,
   type CertificateSource,
 } from './certificates.ts';
+export { ConnectError, type ConnectErrorCode } from './connect-agent.ts';
+export { openConnectCertificates, type ConnectCertificatesOptions } from './connect-certificates.ts';
+export { openConnectIntentions, type ConnectIntentions } from './connect-intentions.ts';
+export { openConsulRegistry, type ConsulRegistryOptions } from './consul-registry.ts';
+export { openDiscovery, type Discovery, type DiscoveryOptions } from './open-discovery.ts';
 export { openEmbeddedRegistry, type EmbeddedRegistryOptions } from './embedded-registry.ts';
 export {
   RegistryError,

@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { instanceFile, readService, removeDeadFile } from './instance-files.ts';
 import { oneAtATime } from './one-at-a-time.ts';
+import { createProblemReporter } from './problem-reporter.ts';
 import { isAlive, ownIdentity } from './process-identity.ts';
 import { sortInstances, type Instance, type RegistryProblem, type ServiceName, type Watch } from './registry.ts';
 
@@ -24,7 +25,7 @@ export interface ObserverOptions {
  */
 export function observeService(options: ObserverOptions): Watch {
   const { directory, service, pollIntervalMs, onChange } = options;
-  const problems = createProblemReporter(options.onProblem);
+  const report = createProblemReporter(options.onProblem);
   let instances: readonly Instance[] = [];
   let told: string | undefined;
   let isClosed = false;
@@ -32,10 +33,10 @@ export function observeService(options: ObserverOptions): Watch {
   const look = oneAtATime(async () => {
     let live: readonly Instance[];
     try {
-      live = await findLive(options, problems.report);
+      live = await findLive(options, report);
     } catch (error) {
       // The last list stays, and a later look may succeed.
-      problems.report(new Map([[join(directory, service), `cannot be read: ${(error as Error).message}`]]));
+      report(new Map([[join(directory, service), `cannot be read: ${(error as Error).message}`]]));
       return;
     }
     const text = JSON.stringify(live);
@@ -80,17 +81,6 @@ async function findLive(
   }
   report(problems);
   return sortInstances(live);
-}
-
-/** Reports each problem when it begins or changes; one that went away and comes back is reported again. */
-function createProblemReporter(onProblem: (problem: RegistryProblem) => void) {
-  let reported: ReadonlyMap<string, string> = new Map();
-  return {
-    report(problems: ReadonlyMap<string, string>): void {
-      for (const [where, message] of problems) if (reported.get(where) !== message) onProblem({ where, message });
-      reported = problems;
-    },
-  };
 }
 
 /** Calls when a file comes or goes. Where the system cannot tell, nothing is lost: the poll finds it. */

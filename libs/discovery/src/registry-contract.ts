@@ -5,6 +5,8 @@ import type { Instance, Registry, ServiceName } from './registry.ts';
 
 /** One registry, reached over several connections and from several processes. */
 export interface RegistryDriver {
+  /** How soon a watcher hears of a change; a second when left out. */
+  readonly heardWithinMs?: number;
   open(): Promise<Registry>;
   /** Starts a process that registers the instance; resolves when it is registered, or rejects with the refusal's code. */
   startMember(instance: Instance): Promise<Member>;
@@ -29,6 +31,7 @@ export function describeRegistryContract(name: string, makeDriver: () => Promise
       on.driver = await makeDriver();
       on.registry = await on.driver.open();
       on.other = await on.driver.open();
+      on.record = (registry) => record(registry, 'bank', on.driver.heardWithinMs);
     });
 
     afterEach(async () => {
@@ -48,11 +51,13 @@ interface Fixture {
   registry: Registry;
   /** Another connection to the same registry. */
   other: Registry;
+  /** Records a watch of the banks. */
+  record: (registry: Registry) => Recorded;
 }
 
 function claimsOfLists(on: Fixture): void {
   it('tells a watcher of an empty service, after watch has returned', async () => {
-    const watched = record(on.registry, 'bank');
+    const watched = on.record(on.registry);
     expect(watched.lists).toEqual([]);
     expect(watched.instances()).toEqual([]);
     await watched.until((list) => list.length === 0);
@@ -60,7 +65,7 @@ function claimsOfLists(on: Fixture): void {
   });
 
   it('shows a registered instance, with every field, to a watcher on another connection', async () => {
-    const watched = record(on.other, 'bank');
+    const watched = on.record(on.other);
     await watched.until((list) => list.length === 0);
     await on.registry.register(bank('alpha'));
     await watched.until((list) => list.length === 1);
@@ -69,7 +74,7 @@ function claimsOfLists(on: Fixture): void {
 
   it('shows what was registered before to a watcher that starts later, in its first list', async () => {
     await on.registry.register(bank('alpha'));
-    const watched = record(on.other, 'bank');
+    const watched = on.record(on.other);
     await watched.until((list) => list.length === 1);
     expect(watched.lists).toEqual([[bank('alpha')]]);
   });
@@ -78,13 +83,13 @@ function claimsOfLists(on: Fixture): void {
     await on.registry.register(bank('beta'));
     await on.registry.register({ ...bank('alpha'), service: 'gateway', meta: { logId: 'log-1', version: '1' } });
     await on.registry.register(bank('alpha'));
-    const watched = record(on.other, 'bank');
+    const watched = on.record(on.other);
     await watched.until((list) => list.length === 2);
     expect(idsOf(watched.instances())).toEqual(['alpha', 'beta']);
   });
 
   it('never tells the same list twice', async () => {
-    const watched = record(on.other, 'bank');
+    const watched = on.record(on.other);
     const registration = await on.registry.register(bank('alpha'));
     await on.registry.register(bank('beta'));
     await registration.leave();
@@ -94,10 +99,10 @@ function claimsOfLists(on: Fixture): void {
   });
 
   it('says nothing more to a watch that was closed', async () => {
-    const closed = record(on.other, 'bank');
+    const closed = on.record(on.other);
     await closed.until((list) => list.length === 0);
     closed.close();
-    const open = record(on.other, 'bank');
+    const open = on.record(on.other);
     await on.registry.register(bank('alpha'));
     await open.until((list) => list.length === 1);
     expect(closed.lists).toEqual([[]]);
@@ -108,7 +113,7 @@ function claimsOfChanges(on: Fixture): void {
   it('hides an instance that leaves, and leaving again changes nothing', async () => {
     const registration = await on.registry.register(bank('alpha'));
     await on.registry.register(bank('beta'));
-    const watched = record(on.other, 'bank');
+    const watched = on.record(on.other);
     await watched.until((list) => list.length === 2);
     await registration.leave();
     await watched.until((list) => list.length === 1);
@@ -117,7 +122,7 @@ function claimsOfChanges(on: Fixture): void {
   });
 
   it('lets an instance come back with another address', async () => {
-    const watched = record(on.other, 'bank');
+    const watched = on.record(on.other);
     const registration = await on.registry.register(bank('alpha', 1001));
     await watched.until((list) => list[0]?.port === 1001);
     await registration.leave();
@@ -127,7 +132,7 @@ function claimsOfChanges(on: Fixture): void {
   });
 
   it('hides an instance whose process is killed, within a second, and lets another take its name', async () => {
-    const watched = record(on.registry, 'bank');
+    const watched = on.record(on.registry);
     const member = await on.driver.startMember(bank('alpha', 1001));
     await on.driver.startMember(bank('beta'));
     await watched.until((list) => list.length === 2);
@@ -138,7 +143,7 @@ function claimsOfChanges(on: Fixture): void {
   });
 
   it('lets the restarted process of a killed one register at once', async () => {
-    const watched = record(on.registry, 'bank');
+    const watched = on.record(on.registry);
     await (await on.driver.startMember(bank('alpha', 1001))).kill();
     await on.driver.startMember(bank('alpha', 1002));
     await watched.until((list) => list[0]?.port === 1002);
@@ -146,7 +151,7 @@ function claimsOfChanges(on: Fixture): void {
   });
 
   it('hides an instance whose process stops', async () => {
-    const watched = record(on.registry, 'bank');
+    const watched = on.record(on.registry);
     const member = await on.driver.startMember(bank('alpha'));
     await watched.until((list) => list.length === 1);
     await member.stop();
@@ -159,14 +164,14 @@ function claimsOfNames(on: Fixture): void {
     await on.driver.startMember(bank('alpha', 1001));
     await expect(on.registry.register(bank('alpha', 1002))).rejects.toMatchObject({ code: 'ALREADY_REGISTERED' });
     await expect(on.driver.startMember(bank('alpha', 1003))).rejects.toMatchObject({ message: 'ALREADY_REGISTERED' });
-    const watched = record(on.other, 'bank');
+    const watched = on.record(on.other);
     await watched.until((list) => list[0]?.port === 1001);
   });
 
   it('lets one of many that register a name at once have it', async () => {
     const results = await Promise.allSettled(Array.from({ length: 8 }, (_, index) => on.registry.register(bank('alpha', 1000 + index))));
     expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
-    const watched = record(on.other, 'bank');
+    const watched = on.record(on.other);
     await watched.until((list) => list.length === 1);
   });
 
@@ -191,7 +196,7 @@ function claimsOfNames(on: Fixture): void {
   it('leaves with all it registered when it is closed, and refuses to work then', async () => {
     await on.registry.register(bank('alpha'));
     await on.registry.register(bank('beta'));
-    const watched = record(on.other, 'bank');
+    const watched = on.record(on.other);
     await watched.until((list) => list.length === 2);
     await on.registry.close();
     await watched.until((list) => list.length === 0);
@@ -214,7 +219,7 @@ export interface Recorded {
   close(): void;
 }
 
-export function record(registry: Registry, service: ServiceName): Recorded {
+export function record(registry: Registry, service: ServiceName, heardWithinMs: number = HEARD_WITHIN_MS): Recorded {
   const lists: (readonly Instance[])[] = [];
   const waiting = new Set<() => void>();
   const watch = registry.watch(service, (list) => {
@@ -224,7 +229,7 @@ export function record(registry: Registry, service: ServiceName): Recorded {
   return {
     lists,
     instances: () => watch.instances,
-    until: (isExpected, withinMs = HEARD_WITHIN_MS) => new Promise((resolve, reject) => {
+    until: (isExpected, withinMs = heardWithinMs) => new Promise((resolve, reject) => {
       const end = (finish: () => void) => {
         clearTimeout(timer);
         waiting.delete(check);

@@ -1,4 +1,4 @@
-// The port through which services find each other. Drivers: the embedded registry for one machine; Consul is to follow.
+// The port through which services find each other. Drivers: the embedded registry for one machine, and Consul.
 
 export type ServiceName = 'gateway' | 'bank';
 
@@ -64,6 +64,8 @@ export class RegistryError extends Error {
 export interface RegistryProblem {
   readonly where: string;
   readonly message: string;
+  /** This tells that a problem is over. */
+  readonly recovered?: true;
 }
 
 /**

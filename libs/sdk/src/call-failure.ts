@@ -42,8 +42,13 @@ const REFUSALS: ReadonlySet<number> = new Set([
   Status.OUT_OF_RANGE,
   Status.ALREADY_EXISTS,
   Status.UNIMPLEMENTED,
-  Status.RESOURCE_EXHAUSTED,
 ]);
+
+/**
+ * Reasons that turn a request away at the door, although their status is also given after a look: they speak of this request
+ * only, never of an earlier send of the same payment.
+ */
+const DOOR_REASONS: ReadonlySet<string> = new Set(['REVOCATIONS_STALE']);
 
 const OUTCOMES: Partial<Record<string, Outcome>> = {
   NOT_APPLIED: 'not_applied',
@@ -107,7 +112,7 @@ function itemOutcome(outcome: WireOutcome): Outcome {
 function statusFailure(status: number, message: string, told: boolean, details: StrifeErrorDetails): CallFailure {
   const ErrorClass = CLASS_OF_STATUS[status] ?? StrifeError;
   const error = new ErrorClass(message || details.code, details);
-  return { error, lookedUp: told && !REFUSALS.has(status) };
+  return { error, lookedUp: told && !REFUSALS.has(status) && !DOOR_REASONS.has(details.code) };
 }
 
 /** The call ended on this side: its time was over, it was cancelled, or something broke. */

@@ -1,5 +1,6 @@
 // The secure side of a connection: mutual TLS by identity (a SPIFFE URI in the certificate) instead of by host name.
 
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect as tlsConnect, type PeerCertificate } from 'node:tls';
 import { ChannelCredentials } from '@grpc/grpc-js';
@@ -15,7 +16,9 @@ export interface TlsOptions {
   key: string | Buffer;
 }
 
-const GATEWAY_IDENTITY = /^URI:spiffe:\/\/strife\.local\/gateway\/[A-Za-z0-9._-]+$/;
+/** A gateway's name as the development authority writes it, and as Consul does; in front of each stands the trust domain. */
+const GATEWAY_PATHS = [/^\/gateway\/[A-Za-z0-9._-]+$/, /^\/ns\/default\/dc\/[A-Za-z0-9_-]+\/svc\/strife-gateway-[A-Za-z0-9-]+$/];
+const TRUST_DOMAIN = /^URI:spiffe:\/\/([A-Za-z0-9.-]+)(\/.*)$/;
 
 /** Errors of the network under TLS: nobody listens, or the line broke. Anything else in a handshake is about trust. */
 const NETWORK_CODES: ReadonlySet<string> = new Set([
@@ -38,7 +41,7 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
 export function gatewayCredentials(tls: TlsOptions): ChannelCredentials {
   try {
     return ChannelCredentials.createSsl(Buffer.from(tls.ca), Buffer.from(tls.key), Buffer.from(tls.cert), {
-      checkServerIdentity,
+      checkServerIdentity: identityCheck(tls),
     });
   } catch (cause) {
     throw new TlsError(`the TLS certificates cannot be used: ${(cause as Error).message}`, {
@@ -49,13 +52,23 @@ export function gatewayCredentials(tls: TlsOptions): ChannelCredentials {
 }
 
 /**
- * Accepts a gateway's certificate and no other role's: exactly one URI name, as SPIFFE asks, and that of a gateway.
- * The chain up to the authority is checked before this is called.
+ * Accepts a gateway's certificate and no other role's: exactly one URI name, as SPIFFE asks, that of a gateway, and in the trust domain
+ * of this client's own certificate. The chain up to the authority is checked before this is called.
  */
-export function checkServerIdentity(_host: string, certificate: PeerCertificate): Error | undefined {
-  const names = (certificate.subjectaltname ?? '').split(', ').filter((name) => name.startsWith('URI:'));
-  if (names.length === 1 && GATEWAY_IDENTITY.test(names[0] ?? '')) return undefined;
-  return new Error(`the server is not a gateway: its certificate says ${names.join(', ') || 'no identity'}`);
+function identityCheck(tls: TlsOptions): (host: string, certificate: PeerCertificate) => Error | undefined {
+  const [own] = uriNames(new X509Certificate(tls.cert).subjectAltName);
+  const ownDomain = TRUST_DOMAIN.exec(own ?? '')?.[1];
+  return (_host, certificate) => {
+    const names = uriNames(certificate.subjectaltname);
+    const [, domain, path = ''] = TRUST_DOMAIN.exec(names[0] ?? '') ?? [];
+    const isGateway = names.length === 1 && GATEWAY_PATHS.some((pattern) => pattern.test(path));
+    if (isGateway && (ownDomain === undefined || domain === ownDomain)) return undefined;
+    return new Error(`the server is not a gateway: its certificate says ${names.join(', ') || 'no identity'}`);
+  };
+}
+
+function uriNames(altNames: string | undefined): string[] {
+  return (altNames ?? '').split(', ').filter((name) => name.startsWith('URI:'));
 }
 
 /**
@@ -99,7 +112,7 @@ function probe(address: { host: string; port: number }, tls: TlsOptions, signal:
     let isSecure = false;
     const { host, port } = address;
     const servername = isIP(host) ? '' : host;
-    const socket = tlsConnect({ host, port, servername, ...tls, ALPNProtocols: ['h2'], checkServerIdentity });
+    const socket = tlsConnect({ host, port, servername, ...tls, ALPNProtocols: ['h2'], checkServerIdentity: identityCheck(tls) });
     const finish = (ending: ProbeEnding): void => {
       signal.removeEventListener('abort', giveUp);
       socket.destroy();

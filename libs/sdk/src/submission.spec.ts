@@ -96,10 +96,11 @@ describe('what may be said about a payment', () => {
     expect(outcomeOf(run(['g1', failure('applied', { lookedUp: true })]))).toBe('applied');
   });
 
-  it('is a conflict when the id carries other content, even after silence', () => {
-    const error = new ConflictError('taken', { code: 'TRANSFER_ID_REUSED', outcome: 'not_applied' });
-    const conflict: Answer = { kind: 'failure', failure: { error, lookedUp: true } };
-    expect(conclude(run(['g1', silence], ['g2', conflict]))).toMatchObject({ ok: false, error });
+  it('is a conflict when the gateway knows other content under the id, even after its silence', () => {
+    const error = new ConflictError('taken', { code: 'ID_TAKEN', outcome: 'not_applied' });
+    const conflict: Answer = { kind: 'failure', failure: { error, lookedUp: false } };
+    expect(conclude(run(['g1', silence], ['g1', conflict]))).toMatchObject({ ok: false, error });
+    expect(outcomeOf(run(['g1', silence], ['g2', conflict]))).toBe('unknown');
   });
 });
 

@@ -72,7 +72,7 @@ export function worthSending<Gateway>(submission: Submission<Gateway>, remaining
 export function conclude<Gateway>(submission: Submission<Gateway>): Result {
   if (submission.kind === 'closed') return submission.result;
   const { id, unsettled, last } = submission;
-  if (last?.outcome === 'applied' || last instanceof ConflictError) return { ok: false, error: last };
+  if (last?.outcome === 'applied') return { ok: false, error: last };
   if (unsettled.size > 0) return { ok: false, error: outcomeUnknown(id, last) };
   return { ok: false, error: withOutcome(last, id, 'not_applied') };
 }
@@ -82,8 +82,8 @@ function closed<Gateway>(open: Submission<Gateway>): Submission<Gateway> {
 }
 
 /**
- * A gateway that looked the transfer up and says "not applied" has a durable abort: that settles whatever it was sent
- * before. One that turned this request away at the door (a full queue, an expired session) speaks of this request only.
+ * A gateway that looked the transfer up and says "not applied" has a durable abort, and one that knows other content under the id
+ * can never apply this: either settles whatever it was sent before. One that turned this request away at the door (a full queue, an expired session) speaks of this request only.
  */
 function unsettledAfter<Gateway>(
   before: ReadonlySet<Gateway>,
@@ -92,7 +92,7 @@ function unsettledAfter<Gateway>(
 ): ReadonlySet<Gateway> {
   const after = new Set(before);
   if (error.outcome !== 'not_applied') after.add(gateway);
-  else if (lookedUp) after.delete(gateway);
+  else if (lookedUp || error instanceof ConflictError) after.delete(gateway);
   return after;
 }
 

@@ -181,6 +181,21 @@ describe('a payment that does not go through at once', () => {
     expect(gateway.calls.filter((call) => call === 'createTransfer').length).toBeGreaterThan(1);
   });
 
+  it('takes "not applied" from a gateway that turns payments away for the send that it turned away, and for no earlier one', async () => {
+    const stale = async (): Promise<never> => {
+      throw refusal(Status.UNAVAILABLE, 'logouts are not heard', { reason: 'REVOCATIONS_STALE', outcome: 'NOT_APPLIED', retryable: 'true' });
+    };
+    for (let i = 0; i < 50; i++) gateway.failNext('createTransfer', stale);
+    expect(await failureOf({ ...toBob, timeoutMs: 300 })).toMatchObject({ code: 'REVOCATIONS_STALE', outcome: 'not_applied' });
+    gateway.heal();
+    gateway.failNext('createTransfer', async (proceed) => {
+      await proceed();
+      throw refusal(Status.UNAVAILABLE, 'lost', { reason: 'LOST', outcome: 'UNKNOWN', retryable: 'true' });
+    });
+    for (let i = 0; i < 50; i++) gateway.failNext('createTransfer', stale);
+    expect(await failureOf({ ...toBob, timeoutMs: 300 })).toMatchObject({ name: 'OutcomeUnknownError', outcome: 'unknown' });
+  });
+
   it('ends as "unknown" when the gateway never answers', async () => {
     gateway.failNext('createTransfer', hang);
     const error = await failureOf({ ...toBob, timeoutMs: 300 });

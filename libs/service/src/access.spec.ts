@@ -2,10 +2,10 @@
 import { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createAuthority, spiffeUri } from '@strife/certs';
-import { AdminServiceDefinition } from '@strife/stubs/bank';
+import { AdminServiceDefinition, BankServiceDefinition } from '@strife/stubs/bank';
 import { ChannelCredentials, createChannel } from 'nice-grpc';
 import { HealthDefinition } from 'nice-grpc-server-health';
-import { createClient, isTlsFailure, Status, tlsFailureReason, type PeerIdentity } from './index.ts';
+import { createClient, fixedTls, isTlsFailure, Status, tlsFailureReason, type PeerIdentity } from './index.ts';
 import { rejection, startLocalServer, type LocalServer } from './local-server.spec-kit.ts';
 
 let bank: LocalServer;
@@ -61,13 +61,23 @@ describe('a server', () => {
   });
 
   it.each([
-    ['of another trust domain', ['spiffe://other.example/gateway/g1']],
     ['of an unknown role', ['spiffe://strife.local/teller/t1']],
     ['with two identities', ['spiffe://strife.local/gateway/g1', 'spiffe://strife.local/bank/alpha']],
     ['without an identity', ['https://strife.example']],
   ])('does not know a caller with a certificate %s', async (_what, uris) => {
     const client = await bank.bank({ tls: await bank.authority.issue({ uris }) });
     expect((await rejection(client.getAccount({}))).code).toBe(Status.UNAUTHENTICATED);
+  });
+
+  it('does not know a caller of another trust domain, nor does that caller know the server', async () => {
+    const { ca, cert, key } = await bank.authority.issue({ uris: ['spiffe://other.example/gateway/g1'] });
+    const unwary = ChannelCredentials.createSsl(Buffer.from(ca), Buffer.from(key), Buffer.from(cert), { checkServerIdentity: () => undefined });
+    const channel = createChannel(bank.address, unwary, { 'grpc.ssl_target_name_override': 'strife.local' });
+    expect((await rejection(createClient(BankServiceDefinition, channel).getAccount({}))).code).toBe(Status.UNAUTHENTICATED);
+    channel.close();
+
+    const error = await rejection((await bank.bank({ tls: { ca, cert, key } })).getAccount({}));
+    expect(tlsFailureReason(error)).toBe('server identity refused: trust domain strife.local is not other.example');
   });
 
   it('answers a health check to any identity, and only to identities', async () => {
@@ -127,7 +137,7 @@ describe('a client', () => {
 
   it('refuses a server whose certificate has expired', async () => {
     const tls = await bank.authority.issue({ uris: [spiffeUri('bank/alpha')], notBefore: new Date(0), notAfter: new Date(1) });
-    const stale = await startLocalServer({ tls });
+    const stale = await startLocalServer({ tls: fixedTls(tls) });
     const client = await stale.bank({ tls: await bank.certificate('gateway/g1') });
     expect(tlsFailureReason(await rejection(client.getAccount({})))).toBe('TLS: certificate has expired');
     await stale.close();

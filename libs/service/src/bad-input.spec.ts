@@ -5,7 +5,7 @@ import { Client, ChannelCredentials, type ServiceError } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { MESSAGE_BYTES_MAX, Status } from './index.ts';
 import { rejection, startLocalServer, type LocalServer } from './local-server.spec-kit.ts';
-import type { TlsMaterial } from './tls-files.ts';
+import type { TlsMaterial } from './tls-source.ts';
 
 const GET_ACCOUNT = '/strife.bank.v1.BankService/GetAccount';
 

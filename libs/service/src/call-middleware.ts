@@ -6,14 +6,18 @@ import { RichServerError } from 'nice-grpc-error-details';
 import type { CallLog, CallRecord } from './call-log.ts';
 import type { MethodCodec } from './codec.ts';
 import { rpcError, withRequestId } from './errors.ts';
-import { parseIdentity, type PeerIdentity, type Role } from './identity.ts';
+import type { PeerIdentity, Role } from './identity.ts';
+import type { IntentionGate } from './intentions.ts';
 import type { CallIdentity } from './service-context.ts';
+import { parsePeer, shownPeer, type VerifiedPeer } from './verified-peer.ts';
 
 export interface CallMiddlewareOptions {
   /** By method path. */
   codecs: ReadonlyMap<string, MethodCodec>;
   /** Who may call a service. One that is missing is closed to all. */
   access: ReadonlyMap<string, Access>;
+  /** Asked about a caller that the access table lists by its role; without it that is enough. */
+  intentions?: IntentionGate | undefined;
   log: CallLog;
 }
 
@@ -26,18 +30,21 @@ const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 const NOBODY: PeerIdentity = { uri: '', trustDomain: '', role: 'client', name: '' };
 
-export function callMiddleware({ codecs, access, log }: CallMiddlewareOptions): ServerMiddleware<CallIdentity> {
+export function callMiddleware({ codecs, access, intentions, log }: CallMiddlewareOptions): ServerMiddleware<CallIdentity> {
   return async function* handleCall<Request, Response>(
     call: ServerMiddlewareCall<Request, Response, CallIdentity>,
     context: CallContext,
   ): AsyncGenerator<Response, Response | void, undefined> {
     const requestId = requestIdOf(context);
     context.trailer.set(REQUEST_ID_KEY, requestId);
-    const record: CallRecord = { method: call.method.path, peer: context.peer, requestId, startedAtMs: performance.now() };
+    const record: CallRecord = { method: call.method.path, peer: shownPeer(context.peer), requestId, startedAtMs: performance.now() };
     let ended = false;
     try {
       const codec = codecs.get(call.method.path)!;
-      const peer = admit(codec.service, access.get(codec.service) ?? [], context.peer);
+      const allowed = access.get(codec.service) ?? [];
+      const verified = parsePeer(context.peer);
+      const peer = admit(codec.service, allowed, verified, record.peer);
+      if (intentions !== undefined && verified !== undefined && Array.isArray(allowed)) await intentions.admit(verified);
       const request = decodeCall(call, codec, record) as Request;
       // `peer` here takes the place of nice-grpc's address, which only the types still know of.
       const inner = { ...context, peer, requestId } as CallContext & CallIdentity;
@@ -69,13 +76,13 @@ export function callMiddleware({ codecs, access, log }: CallMiddlewareOptions): 
 }
 
 /** @throws RichServerError UNAUTHENTICATED or PERMISSION_DENIED */
-function admit(service: string, access: Access, peer: string): PeerIdentity {
-  const identity = parseIdentity(peer);
+function admit(service: string, access: Access, verified: VerifiedPeer | undefined, shown: string): PeerIdentity {
+  const identity = verified?.identity;
   if (access === 'certificate') return identity ?? NOBODY;
   if (identity === undefined) {
     throw rpcError({
       code: Status.UNAUTHENTICATED,
-      message: `the client certificate does not say who calls (${peer})`,
+      message: `the client certificate does not say who calls (${shown})`,
       reason: 'PEER_NOT_IDENTIFIED',
       outcome: 'not_applied',
       retryable: false,

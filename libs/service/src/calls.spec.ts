@@ -4,7 +4,7 @@ import { BankServiceDefinition } from '@strife/stubs/bank';
 import { createClientFactory, Metadata, type CallContext } from 'nice-grpc';
 import { ServerError, type ServerMiddlewareCall } from 'nice-grpc-common';
 import { errorDetailsClientMiddleware, type RichClientError } from 'nice-grpc-error-details';
-import { createClient, createPeerChannel, createServiceServer, rpcError, Status, type CallIdentity, type ServiceContext } from './index.ts';
+import { createClient, createPeerChannel, createServiceServer, fixedTls, rpcError, Status, type CallIdentity, type ServiceContext } from './index.ts';
 import { rejection, startLocalServer, type LocalServer } from './local-server.spec-kit.ts';
 
 let bank: LocalServer;
@@ -145,7 +145,7 @@ describe('createServiceServer', () => {
     const logger = { isLevelEnabled: () => false, info: () => undefined, warn: () => undefined } as never;
     const server = createServiceServer<{ account: string }>({
       name: 'b', host: '127.0.0.1', port: 0, logger, middleware: session,
-      tls: await bank.certificate('bank/alpha'),
+      tls: fixedTls(await bank.certificate('bank/alpha')),
       access: { [BankServiceDefinition.fullName]: ['gateway'] },
     });
     const nothing = async () => ({});
@@ -163,7 +163,7 @@ describe('createServiceServer', () => {
   it('says in one line that a port is in use', async () => {
     bank = await startLocalServer();
     const port = Number(bank.address.split(':')[1]);
-    const second = createServiceServer({ name: 'b', host: '127.0.0.1', port, tls: await bank.certificate('bank/alpha'), logger: {} as never, access: {} });
+    const second = createServiceServer({ name: 'b', host: '127.0.0.1', port, tls: fixedTls(await bank.certificate('bank/alpha')), logger: {} as never, access: {} });
     await expect(second.listen()).rejects.toMatchObject({ name: 'StartupError', message: `port ${port} on 127.0.0.1 is in use` });
   });
 });

@@ -64,11 +64,12 @@ export function withRequestId(error: RichServerError, requestId: string): RichSe
  * What a server's `rpcError` said of a failed call, for whoever passes it on. The client must use
  * `errorDetailsClientMiddleware`; undefined for an error without our details.
  */
-export function receivedDetails(error: ClientError): { reason: string; field?: string } | undefined {
+export function receivedDetails(error: ClientError): { reason: string; field?: string; retryable: boolean } | undefined {
   const info = error instanceof RichClientError ? error.extra.find(isErrorInfo) : undefined;
   if (info === undefined || info.domain !== ERROR_DOMAIN || !REASON.test(info.reason)) return undefined;
   const field = info.metadata['field'];
-  return field === undefined ? { reason: info.reason } : { reason: info.reason, field };
+  const told = { reason: info.reason, retryable: info.metadata['retryable'] === 'true' };
+  return field === undefined ? told : { ...told, field };
 }
 
 /** The stable reason of an error that `rpcError` made. */

@@ -1,5 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { identityFromAltNames, parseIdentity } from './identity.ts';
+import { createAuthority } from '@strife/certs';
+import { identityFromAltNames, parseIdentity, TRUST_DOMAIN, trustDomainOf } from './identity.ts';
+
+const CLUSTER = '1c053652-8512-4373-90cf-5a7f6263a994.consul';
+const SERVICES = `spiffe://${CLUSTER}/ns/default/dc/dc1/svc`;
 
 describe('parseIdentity', () => {
   it.each([
@@ -7,8 +11,19 @@ describe('parseIdentity', () => {
     ['spiffe://strife.local/bank/alpha', 'bank', 'alpha'],
     ['spiffe://strife.local/client/alice-laptop', 'client', 'alice-laptop'],
     ['spiffe://strife.local/operator/root', 'operator', 'root'],
-  ])('reads %s', (uri, role, name) => {
+  ])('reads %s of the development authority', (uri, role, name) => {
     expect(parseIdentity(uri)).toEqual({ uri, trustDomain: 'strife.local', role, name });
+  });
+
+  it.each([
+    [`${SERVICES}/strife-gateway-g1`, 'gateway', 'g1'],
+    [`${SERVICES}/strife-bank-alpha`, 'bank', 'alpha'],
+    [`${SERVICES}/strife-bank-north-sea`, 'bank', 'north-sea'],
+    [`${SERVICES}/strife-client`, 'client', 'client'],
+    [`${SERVICES}/strife-operator`, 'operator', 'operator'],
+    [`spiffe://${CLUSTER}/ns/default/dc/eu_west-1/svc/strife-gateway-g1`, 'gateway', 'g1'],
+  ])('reads %s of Consul', (uri, role, name) => {
+    expect(parseIdentity(uri)).toEqual({ uri, trustDomain: CLUSTER, role, name });
   });
 
   it.each([
@@ -30,14 +45,28 @@ describe('parseIdentity', () => {
     'https://strife.local/bank/alpha',
     `spiffe://strife.local/bank/${'a'.repeat(64)}`,
     '127.0.0.1:5000: not a Strife identity: spiffe://strife.local/bank/alpha',
+    `${SERVICES}/web`,
+    `${SERVICES}/strife-bank`,
+    `${SERVICES}/strife-bank-`,
+    `${SERVICES}/strife-bank-Alpha`,
+    `${SERVICES}/strife-teller`,
+    `${SERVICES}/strife-gateway`,
+    `${SERVICES}/strife-gateway/extra`,
+    `${SERVICES}/strife-bank-alpha\n`,
+    `spiffe://${CLUSTER}/ns/other/dc/dc1/svc/strife-gateway`,
+    `spiffe://${CLUSTER}/ap/other/ns/default/dc/dc1/svc/strife-gateway`,
+    `spiffe://${CLUSTER}/agent/client/dc/dc1/id/strife-gateway`,
   ])('refuses %j', (uri) => {
     expect(parseIdentity(uri)).toBeUndefined();
   });
 });
 
 describe('identityFromAltNames', () => {
-  it('takes a single URI of our trust domain', () => {
-    expect(identityFromAltNames('URI:spiffe://strife.local/bank/alpha')).toMatchObject({ role: 'bank', name: 'alpha' });
+  it.each([
+    [TRUST_DOMAIN, 'URI:spiffe://strife.local/bank/alpha'],
+    [CLUSTER, `URI:${SERVICES}/strife-bank-alpha`],
+  ])('takes a single URI of the trust domain %s', (trustDomain, names) => {
+    expect(identityFromAltNames(names, trustDomain)).toMatchObject({ role: 'bank', name: 'alpha', trustDomain });
   });
 
   it.each([
@@ -45,10 +74,22 @@ describe('identityFromAltNames', () => {
     ['DNS:localhost', 'exactly one'],
     ['URI:spiffe://strife.local/bank/alpha, DNS:localhost', 'exactly one'],
     ['URI:spiffe://strife.local/bank/alpha, URI:spiffe://strife.local/gateway/g1', 'exactly one'],
-    ['URI:spiffe://other.example/bank/alpha', 'trust domain other.example'],
+    ['URI:spiffe://other.example/bank/alpha', 'trust domain other.example is not strife.local'],
+    [`URI:${SERVICES}/strife-bank-alpha`, `trust domain ${CLUSTER} is not strife.local`],
     ['URI:"spiffe://strife.local/bank/alpha, URI:x"', 'exactly one'],
     ['URI:https://strife.local', 'not a Strife identity'],
   ])('refuses %s', (names, reason) => {
-    expect(identityFromAltNames(names)).toContain(reason);
+    expect(identityFromAltNames(names, TRUST_DOMAIN)).toContain(reason);
+  });
+});
+
+describe('trustDomainOf', () => {
+  it.each([
+    ['spiffe://strife.local/bank/alpha', 'strife.local'],
+    [`${SERVICES}/strife-bank-alpha`, CLUSTER],
+    ['https://strife.example', TRUST_DOMAIN],
+  ])('of a certificate with %s is %s', async (uri, trustDomain) => {
+    const { cert } = await (await createAuthority()).issue({ uris: [uri] });
+    expect(trustDomainOf(cert)).toBe(trustDomain);
   });
 });

@@ -6,7 +6,10 @@ export {
 } from './server.ts';
 export type { CallIdentity, ServiceContext } from './service-context.ts';
 export { createPeerChannel, type ExpectedPeer, type PeerChannelOptions } from './tls.ts';
-export { loadTlsFiles, type TlsMaterial } from './tls-files.ts';
+export { createRotatingChannel, type RotatingChannelOptions } from './rotating-channel.ts';
+export { fixedTls, type TlsMaterial, type TlsSource } from './tls-source.ts';
+export { loadTlsFiles } from './tls-files.ts';
+export type { Intentions } from './intentions.ts';
 export { isTlsFailure, tlsFailureReason } from './tls-failure.ts';
 export { parseIdentity, TRUST_DOMAIN, type PeerIdentity, type Role } from './identity.ts';
 export { ERROR_DOMAIN, receivedDetails, rpcError, type ErrorOutcome, type RpcErrorOptions } from './errors.ts';
@@ -34,6 +37,7 @@ export { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 export { z } from 'zod';
 export { endWithParent } from './end-with-parent.ts';
 export {
-  declineReasonFromWire, declineReasonToWire, fingerprintFromWire, fingerprintToWire, MEMO_CHARACTERS_MAX, memoFits, parseTransferId,
+  declineReasonFromWire, declineReasonToWire, fingerprintFromWire, fingerprintToWire, gatewayOfLog, MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule,
+  parseTransferId, UNIX_MS_MAX,
   transferIdFromWire, transferIdToWire,
 } from './wire.ts';

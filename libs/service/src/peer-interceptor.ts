@@ -1,7 +1,8 @@
 // Tells nice-grpc who calls. Its context has no certificate, so a grpc-js interceptor reads it and answers `getPeer()`, which
-// becomes `context.peer`, with the verified SPIFFE URI in place of the network address.
+// becomes `context.peer`, with the verified SPIFFE URI (and the certificate's serial number) in place of the network address.
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { identityFromAltNames } from './identity.ts';
+import { formatPeer, shownPeer } from './verified-peer.ts';
 
 type Call = Parameters<ServerInterceptor>[1];
 
@@ -9,19 +10,20 @@ type Call = Parameters<ServerInterceptor>[1];
  * An interceptor for the first place in the list. A peer's identity cannot change during its connection, so it is read once
  * for each: reading a certificate costs a quarter of a whole small call.
  *
+ * @param trustDomain The one whose identities count, now.
  * @param onLost Told of calls that end before a whole request was read, since no handler or middleware ever sees those.
  */
-export function peerInterceptor(onLost: (method: string, peer: string) => void): ServerInterceptor {
+export function peerInterceptor(trustDomain: () => string, onLost: (method: string, peer: string) => void): ServerInterceptor {
   const peers = new WeakMap<object, string>();
   return (method, call) => {
     const connection = connectionOf(call);
     let peer = connection === undefined ? undefined : peers.get(connection);
     if (peer === undefined) {
-      peer = readPeer(call);
+      peer = readPeer(call, trustDomain());
       if (connection !== undefined) peers.set(connection, peer);
     }
     const found = peer;
-    return new IdentifiedCall(call, found, method.requestStream ? undefined : () => onLost(method.path, found));
+    return new IdentifiedCall(call, found, method.requestStream ? undefined : () => onLost(method.path, shownPeer(found)));
   };
 }
 
@@ -57,11 +59,12 @@ class IdentifiedCall extends ServerInterceptingCall {
   }
 }
 
-/** The URI of a verified identity; for any other peer its address and what is wrong, which never parses as an identity. */
-function readPeer(call: Call): string {
+/** A verified identity; for any other peer its address and what is wrong, which never parses as an identity. */
+function readPeer(call: Call, trustDomain: string): string {
   const certificate = call.getAuthContext().sslPeerCertificate;
-  const identity = certificate === undefined ? 'no verified certificate' : identityFromAltNames(certificate.subjectaltname);
-  return typeof identity === 'string' ? `${call.getPeer()}: ${identity}` : identity.uri;
+  if (certificate === undefined) return `${call.getPeer()}: no verified certificate`;
+  const identity = identityFromAltNames(certificate.subjectaltname, trustDomain);
+  return typeof identity === 'string' ? `${call.getPeer()}: ${identity}` : formatPeer(identity.uri, certificate.serialNumber);
 }
 
 /** The HTTP/2 session, which grpc-js keeps in a private field; without it, each call reads the certificate anew. */

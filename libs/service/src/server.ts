@@ -1,4 +1,5 @@
 // A Strife server: mutual TLS, one access table, one log line a call, health, limits and a graceful stop.
+import { X509Certificate } from 'node:crypto';
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import type { ServerMiddleware } from 'nice-grpc-common';
 import { createServer, type ServiceDefinition, type ServiceImplementation, type TsProtoServiceDefinition } from 'nice-grpc';
@@ -8,14 +9,15 @@ import { createCallLog, type Summarize } from './call-log.ts';
 import { callMiddleware, type Access } from './call-middleware.ts';
 import { byteService, type MethodCodec } from './codec.ts';
 import { StartupError } from './failures.ts';
-import type { Role } from './identity.ts';
+import { trustDomainOf, type Role } from './identity.ts';
+import { createIntentionGate, type IntentionGate, type Intentions } from './intentions.ts';
 import { CONCURRENT_STREAMS_MAX, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX, SESSION_MEMORY_MB_MAX } from './limits.ts';
 import type { Logger } from './logger.ts';
 import { peerInterceptor } from './peer-interceptor.ts';
 import type { CallIdentity } from './service-context.ts';
 import { TerminatorMiddleware, type TerminatorContext } from './terminator.ts';
-import { createServerCredentials } from './tls.ts';
-import type { TlsMaterial } from './tls-files.ts';
+import { MutualTlsCredentials } from './tls.ts';
+import type { TlsSource } from './tls-source.ts';
 
 type BaseContext = CallIdentity & TerminatorContext;
 
@@ -25,14 +27,19 @@ export interface ServiceServerOptions<ContextExt = {}> {
   host: string;
   /** 0 takes any free port. */
   port: number;
-  tls: TlsMaterial;
+  /** Followed until the server is stopped: new connections get the newest certificate, and existing ones live on. */
+  tls: TlsSource;
   logger: Logger;
   /** Which role may call which service, by its full name. A service that is not listed is closed to all. */
   access: Readonly<Record<string, readonly Role[]>>;
+  /** Asked about each peer that the table lists, in every call that begins; not about health checks. */
+  intentions?: Intentions | undefined;
   /** Runs inside the checks and the log of every call, health checks excepted; it may add to the context. */
   middleware?: ServerMiddleware<ContextExt, BaseContext>;
   /** By method path, such as `/strife.bank.v1.ParticipantService/Prepare`. */
   summarize?: Readonly<Record<string, Summarize>>;
+  /** Full names of services that are called all the time: their successful calls are logged at debug. */
+  quietServices?: readonly string[];
   /** Opens the health service to every certificate of our authority, even one without an identity. */
   publicHealth?: boolean;
 }
@@ -49,8 +56,8 @@ export interface ServiceServer<ContextExt = {}> {
    * @throws StartupError of one line, such as `port 7400 on 127.0.0.1 is in use`.
    */
   listen(): Promise<{ port: number; address: string }>;
-  /** What the health service answers, for the server and for each of its services. */
-  setServing(serving: boolean): void;
+  /** What the health service answers, for the server and for each of its services, or for one service alone, by its full name. */
+  setServing(serving: boolean, service?: string): void;
   /**
    * Says NOT_SERVING, aborts streaming calls, takes no new ones, and lets unary calls finish for at most `drainTimeoutMs`;
    * those that still run then are cut off. Repeating it waits for the same end.
@@ -59,7 +66,7 @@ export interface ServiceServer<ContextExt = {}> {
 }
 
 export function createServiceServer<ContextExt = {}>(options: ServiceServerOptions<ContextExt>): ServiceServer<ContextExt> {
-  const { host, port, tls, logger } = options;
+  const { host, port, logger } = options;
   // grpc-js writes to the console by itself what callers are told anyway.
   if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
   const codecs = new Map<string, MethodCodec>();
@@ -67,11 +74,13 @@ export function createServiceServer<ContextExt = {}>(options: ServiceServerOptio
   const health = HealthState();
   const terminator = TerminatorMiddleware();
   const log = callLog(options);
-  const server = createServer({ ...serverLimits, interceptors: [peerInterceptor(log.lost)] })
+  const tls = followTls(options);
+  const server = createServer({ ...serverLimits, interceptors: [peerInterceptor(tls.trustDomain, log.lost)] })
     .use(errorDetailsServerMiddleware)
-    .use(callMiddleware({ codecs, access: accessTable(options), log }))
+    .use(callMiddleware({ codecs, access: accessTable(options), intentions: intentionGate(options), log }))
     .use(terminator);
   let serving = true;
+  const paused = new Set<string>();
   let stopped: Promise<void> | undefined;
 
   const register = (definition: TsProtoServiceDefinition): ServiceDefinition => {
@@ -80,7 +89,7 @@ export function createServiceServer<ContextExt = {}>(options: ServiceServerOptio
     return bytes.definition;
   };
   const tellHealth = (healthy: boolean) => {
-    for (const service of services) health.setStatus(healthy ? 'healthy' : 'unhealthy', service);
+    for (const service of services) health.setStatus(healthy && !paused.has(service) ? 'healthy' : 'unhealthy', service);
   };
   tellHealth(false);
   server.add<ServiceDefinition>(register(HealthDefinition), HealthServiceImpl(health));
@@ -92,18 +101,21 @@ export function createServiceServer<ContextExt = {}>(options: ServiceServerOptio
       services.push(definition.fullName);
     },
     async listen() {
-      const bound = await bind(() => server.listen(`${bracketed(host)}:${port}`, createServerCredentials(tls)), host, port);
+      const bound = await bind(() => server.listen(`${bracketed(host)}:${port}`, tls.credentials), host, port);
       tellHealth(serving);
       logger.info('listening', { server: options.name, host, port: bound });
       return { port: bound, address: `${bracketed(host)}:${bound}` };
     },
-    setServing(value) {
-      serving = value;
-      if (stopped === undefined) tellHealth(value);
+    setServing(value, service) {
+      if (service === undefined) serving = value;
+      else if (value) paused.delete(service);
+      else paused.add(service);
+      if (stopped === undefined) tellHealth(serving);
     },
     stop(drainTimeoutMs) {
       stopped ??= (async () => {
         tellHealth(false);
+        tls.close();
         terminator.terminate();
         await drain(server, drainTimeoutMs, () => logger.warn('calls were cut off at the end of the drain timeout', { drain_timeout_ms: drainTimeoutMs }));
       })();
@@ -122,13 +134,39 @@ const serverLimits = {
   'grpc-node.max_session_memory': SESSION_MEMORY_MB_MAX,
 };
 
+/** @throws when the first certificates are damaged */
+function followTls({ name, tls, logger }: ServiceServerOptions<never>): { credentials: MutualTlsCredentials; trustDomain: () => string; close: () => void } {
+  const first = tls.current();
+  const credentials = new MutualTlsCredentials(first);
+  let trustDomain = trustDomainOf(first.cert);
+  const close = tls.onRotate((material) => {
+    try {
+      const next = trustDomainOf(material.cert);
+      credentials.exchange(material);
+      trustDomain = next;
+      logger.info('certificate exchanged', { server: name, valid_until: new X509Certificate(material.cert).validToDate.toISOString() });
+    } catch (error) {
+      logger.error('a new certificate cannot be used; the one before stays', { server: name, error });
+    }
+  });
+  return { credentials, trustDomain: () => trustDomain, close };
+}
+
+function intentionGate({ intentions, logger }: ServiceServerOptions<never>): IntentionGate | undefined {
+  return intentions && createIntentionGate({
+    intentions,
+    onOutage: (error) => logger.warn('intentions cannot be asked for; the last answers stay', { failure: String(error) }),
+    onRecovery: () => logger.info('intentions can be asked for again'),
+  });
+}
+
 function accessTable({ access, publicHealth = false }: ServiceServerOptions<never>): Map<string, Access> {
   const table = new Map<string, Access>(Object.entries(access));
   return table.set(HealthDefinition.fullName, publicHealth ? 'certificate' : 'peer');
 }
 
-function callLog({ logger, summarize = {} }: ServiceServerOptions<never>): ReturnType<typeof createCallLog> {
-  return createCallLog({ logger, summarize, quietServices: [HealthDefinition.fullName] });
+function callLog({ logger, summarize = {}, quietServices = [] }: ServiceServerOptions<never>): ReturnType<typeof createCallLog> {
+  return createCallLog({ logger, summarize, quietServices: [HealthDefinition.fullName, ...quietServices] });
 }
 
 async function bind(listen: () => Promise<number>, host: string, port: number): Promise<number> {

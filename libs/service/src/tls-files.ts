@@ -3,16 +3,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StartupError } from './failures.ts';
-import { identityFromAltNames, type Role } from './identity.ts';
-
-/** PEM texts. */
-export interface TlsMaterial {
-  /** The authority that the other side must be signed by. */
-  ca: string;
-  /** A certificate, or a chain that starts with it. */
-  cert: string;
-  key: string;
-}
+import { identityFromAltNames, trustDomainOf, type Role } from './identity.ts';
+import type { TlsMaterial } from './tls-source.ts';
 
 /**
  * Reads `ca.pem`, `<role>-<name>.pem` and `<role>-<name>.key`.
@@ -35,7 +27,7 @@ export async function loadTlsFiles(directory: string, role: Role, name: string):
   const certificate = parse(files.cert, () => new X509Certificate(material.cert));
   const key = parse(files.key, () => createPrivateKey(material.key));
 
-  const identity = identityFromAltNames(certificate.subjectAltName);
+  const identity = identityFromAltNames(certificate.subjectAltName, trustDomainOf(material.cert));
   if (typeof identity === 'string') throw new StartupError(`${files.cert}: ${identity}; ${remedy}`);
   if (identity.role !== role || identity.name !== name) {
     throw new StartupError(`${files.cert} is the certificate of ${identity.role}/${identity.name}, not of ${role}/${name}; ${remedy}`);

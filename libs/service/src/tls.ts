@@ -1,11 +1,11 @@
 // Mutual TLS 1.3 on every link. The host name is never checked: the SPIFFE URI in the certificate says who answers.
-import { createSecureContext, type PeerCertificate } from 'node:tls';
+import { createSecureContext, type PeerCertificate, type SecureContextOptions } from 'node:tls';
 import { ChannelCredentials, ServerCredentials, type ChannelOptions } from '@grpc/grpc-js';
 import { createChannel, type Channel } from 'nice-grpc';
-import { identityFromAltNames, TRUST_DOMAIN, type Role } from './identity.ts';
+import { identityFromAltNames, TRUST_DOMAIN, trustDomainOf, type Role } from './identity.ts';
 import { KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX } from './limits.ts';
 import { IDENTITY_FAILURE } from './tls-failure.ts';
-import type { TlsMaterial } from './tls-files.ts';
+import type { TlsMaterial } from './tls-source.ts';
 
 export interface ExpectedPeer {
   role: Role;
@@ -27,14 +27,17 @@ const RECONNECT_BACKOFF_INITIAL_MS = 50;
 const RECONNECT_BACKOFF_MAX_MS = 1_000;
 
 /**
- * A channel that talks only to a server of the expected role (and name), proved by the certificate's only URI SAN.
+ * A channel that talks only to a server of the expected role (and name) in the trust domain of its own certificate, proved by
+ * the server's certificate and its only URI SAN. It keeps the certificate that it got.
  *
  * It connects lazily and reconnects by itself, backing off from 50 ms to 1 s. The caller closes it.
+ *
+ * @throws when the material is damaged
  */
 export function createPeerChannel({ address, tls, expect, channelOptions }: PeerChannelOptions): Channel {
-  const context = createSecureContext({ ca: tls.ca, cert: tls.cert, key: tls.key, minVersion: TLS_VERSION_MIN });
-  const credentials = ChannelCredentials.createFromSecureContext(context, {
-    checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkPeer(certificate, expect),
+  const trustDomain = trustDomainOf(tls.cert);
+  const credentials = ChannelCredentials.createFromSecureContext(createSecureContext(contextOptions(tls)), {
+    checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkPeer(certificate, expect, trustDomain),
   });
   return createChannel(address, credentials, {
     'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
@@ -52,18 +55,25 @@ export function createPeerChannel({ address, tls, expect, channelOptions }: Peer
   });
 }
 
-/** Server credentials that require a client certificate signed by `tls.ca` at the handshake. */
-export function createServerCredentials(tls: TlsMaterial): ServerCredentials {
-  return new MutualTlsCredentials(tls);
-}
-
-/** grpc-js has no public way to set the TLS version of a server, but it takes any subclass of its credentials. */
-class MutualTlsCredentials extends ServerCredentials {
+/**
+ * Server credentials that require a client certificate signed by one of `ca` at the handshake. grpc-js has no public way to set the
+ * TLS version of a server, but it takes any subclass of its credentials, and asks that for the certificates of a listener.
+ */
+export class MutualTlsCredentials extends ServerCredentials {
   constructor(tls: TlsMaterial) {
-    super(
-      { requestCert: true, rejectUnauthorized: true, minVersion: TLS_VERSION_MIN, handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
-      { ca: tls.ca, cert: tls.cert, key: tls.key },
-    );
+    super({ requestCert: true, rejectUnauthorized: true, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }, contextOptions(tls));
+  }
+
+  /**
+   * New connections get the new certificate; those that exist keep what they have.
+   *
+   * @throws when the material is damaged; nothing has changed then
+   */
+  exchange(tls: TlsMaterial): void {
+    const options = contextOptions(tls);
+    // Only to see that it works: with options that do not, grpc-js closes the listener to everyone.
+    createSecureContext(options);
+    this.updateSecureContextOptions(options);
   }
 
   override _equals(other: ServerCredentials): boolean {
@@ -71,8 +81,13 @@ class MutualTlsCredentials extends ServerCredentials {
   }
 }
 
-function checkPeer(certificate: PeerCertificate, expect: ExpectedPeer): Error | undefined {
-  const identity = identityFromAltNames(certificate.subjectaltname);
+/** All that an exchange of certificates sets anew, so the TLS version must be among them. */
+function contextOptions({ ca, cert, key }: TlsMaterial): SecureContextOptions {
+  return { ca, cert, key, minVersion: TLS_VERSION_MIN };
+}
+
+function checkPeer(certificate: PeerCertificate, expect: ExpectedPeer, trustDomain: string): Error | undefined {
+  const identity = identityFromAltNames(certificate.subjectaltname, trustDomain);
   if (typeof identity === 'string') return new Error(`${IDENTITY_FAILURE}: ${identity}`);
   if (identity.role === expect.role && (expect.name === undefined || identity.name === expect.name)) return undefined;
   return new Error(`${IDENTITY_FAILURE}: expected ${expect.role}/${expect.name ?? '*'}, but ${identity.role}/${identity.name} answered`);

@@ -59,6 +59,21 @@ export function fingerprintFromWire(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }
 
+/** The last moment that a date can name (ECMA-262, time values). */
+export const UNIX_MS_MAX = 8_640_000_000_000_000n;
+
+/** Names of banks and accounts. */
+export const namePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+export const nameRule = 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-"';
+
+/** The name of a decision log: its gateway's name, a dot, and what makes it unique. */
+const logIdPattern = /^([a-z0-9][a-z0-9-]{0,62})\.[a-z0-9-]{1,64}$/;
+
+/** The gateway that owns the log, or undefined when the text is not the name of a log. */
+export function gatewayOfLog(logId: string): string | undefined {
+  return logIdPattern.exec(logId)?.[1];
+}
+
 export const MEMO_CHARACTERS_MAX = 140;
 
 /** Whether the memo is short enough, in characters as people count them: Unicode code points, of one or two units each. */

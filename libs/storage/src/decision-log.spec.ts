@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { mayReplace } from '@strife/two-phase-commit';
 import { decisionLogContract } from './contract/decision-log-contract.ts';
 import { openDecisionLog } from './decision-log.ts';
+import { GATEWAY_STORE } from './decision-schema.ts';
+import { openStoreFile, type StoreKind } from './store-file.ts';
 import { temporaryDirectory } from './testing/temporary-directory.ts';
 
 function failLoudly(error: Error): void {
@@ -26,6 +28,40 @@ describe('the SQLite decision log', () => {
     expect(again.logId).toBe('one');
     again.close();
     expect(() => open('two')).toThrow('is the gateway store of "one"; expected the gateway store of "two"');
+    directory.remove();
+  });
+
+  it('takes a store of schema 1 forward: decisions, banks and revocations stay, and revocations get numbers', async () => {
+    const directory = temporaryDirectory();
+    const file = directory.file('g.sqlite');
+    const schema1: StoreKind = { ...GATEWAY_STORE, migrations: GATEWAY_STORE.migrations.slice(0, 1) };
+    const id = '0197b2a0-0000-7000-8000-000000000001';
+    openStoreFile({ file, kind: schema1, name: { required: 'one' }, onFatal: failLoudly }, (store) => {
+      store.write(() => {
+        const revoke = store.prepare('INSERT INTO revocations (issuer, jti, expires_at_ms) VALUES (?, ?, ?)');
+        revoke.run('gateway', 'late', 3_000);
+        revoke.run('gateway', 'early', 2_000);
+        store.prepare("INSERT INTO known_banks VALUES ('alpha')").run();
+        store.prepare(`INSERT INTO decisions VALUES (?, 1, x'00000000000000000000000000000000', 0, NULL, 'a', 'a', 'b', 'b', 'EUR', 5, '', 1, 2, 1)`)
+          .run(Buffer.from(id.replaceAll('-', ''), 'hex'));
+      });
+      store.close();
+    });
+    const open = () => openDecisionLog({ file, nowMs: () => 0, mayReplace, onFatal: failLoudly });
+    const log = open();
+    expect(log.logId).toBe('one');
+    expect((await log.find([id]))[0]?.body.amountMinor).toBe(5n);
+    expect(log.knownBanks.has('alpha')).toBe(true);
+    expect(log.revocations.after(0, 10)).toEqual([
+      { issuer: 'gateway', jti: 'early', expiresAtMs: 2_000, seq: 1 }, { issuer: 'gateway', jti: 'late', expiresAtMs: 3_000, seq: 2 },
+    ]);
+    log.revocations.insert([{ issuer: 'gateway', jti: 'late', expiresAtMs: 3_000 }, { issuer: 'gateway', jti: 'new', expiresAtMs: 4_000 }]);
+    log.close();
+    const again = open();
+    expect(again.revocations.after(2, 10).map(({ jti }) => jti)).toEqual(['new']);
+    again.close();
+    const withSchema1 = () => openStoreFile({ file, kind: schema1, name: { required: 'one' }, onFatal: failLoudly }, (store) => store.close());
+    expect(withSchema1).toThrow('is at schema version 2, made by a newer program; expected version 1 or older');
     directory.remove();
   });
 });

@@ -7,7 +7,7 @@ import { DECISION_COLUMNS, decisionValues, readDecision } from './decision-rows.
 import { GATEWAY_STORE } from './decision-schema.ts';
 import { idToBlob } from './ids.ts';
 import { openRevocations, type RevocationStore } from './revocation-store.ts';
-import type { StoreFailedError } from './store-error.ts';
+import { StoreSchemaError, type StoreFailedError } from './store-error.ts';
 import { openStoreFile, type StoreFile } from './store-file.ts';
 
 /** So many finished deliveries wait, at most, for a batch to ride with. Losing them in a crash only repeats deliveries. */
@@ -17,6 +17,8 @@ export interface DecisionLogOptions {
   readonly file: string;
   /** What an existing file must be called and a new one is; without it a new file gets a random UUID. */
   readonly logId?: string;
+  /** The gateway whose log it is: a new file is called `<gateway>.<random UUID>`, and an existing one must begin so. */
+  readonly gateway?: string;
   readonly nowMs: () => number;
   /** The protocol's compare-and-set. */
   readonly mayReplace: (row: DecisionRow | undefined, proposal: Proposal) => boolean;
@@ -46,9 +48,13 @@ export interface KnownBanks {
 
 /** Opens or creates. Throws StoreLockedError, StoreSchemaError or another StoreError. */
 export function openDecisionLog(options: DecisionLogOptions): SqliteDecisionLog {
-  const name = options.logId === undefined ? { ifNew: randomUUID() } : { required: options.logId };
-  const { file, onFatal, nowMs, mayReplace } = options;
-  return openStoreFile({ file, kind: GATEWAY_STORE, name, onFatal }, (store) => new SqliteLog(store, nowMs, mayReplace));
+  const { file, gateway, onFatal, nowMs, mayReplace } = options;
+  const owner = gateway === undefined ? '' : `${gateway}.`;
+  const name = options.logId === undefined ? { ifNew: `${owner}${randomUUID()}` } : { required: options.logId };
+  return openStoreFile({ file, kind: GATEWAY_STORE, name, onFatal }, (store) => {
+    if (!store.name.startsWith(owner)) throw new StoreSchemaError(file, `the log ${store.name}`, `a log of gateway ${gateway}`);
+    return new SqliteLog(store, nowMs, mayReplace);
+  });
 }
 
 /** A decision with the id's place in the queue of deliveries. */

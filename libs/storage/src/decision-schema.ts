@@ -43,5 +43,21 @@ export const GATEWAY_STORE: StoreKind = {
 
     CREATE TABLE known_banks (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     `,
+    // Revocations get a place in a sequence, so that another gateway can ask for what is new. AUTOINCREMENT: a place is never
+    // given twice, also when the last rows have expired and gone.
+    `
+    CREATE TABLE numbered_revocations (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      issuer TEXT NOT NULL,
+      jti TEXT NOT NULL,
+      expires_at_ms INTEGER NOT NULL,
+      UNIQUE (issuer, jti)
+    ) STRICT;
+    INSERT INTO numbered_revocations (issuer, jti, expires_at_ms)
+      SELECT issuer, jti, expires_at_ms FROM revocations ORDER BY expires_at_ms, issuer, jti;
+    DROP TABLE revocations;
+    ALTER TABLE numbered_revocations RENAME TO revocations;
+    CREATE INDEX revocations_by_expiry ON revocations (expires_at_ms);
+    `,
   ],
 };

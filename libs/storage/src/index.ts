@@ -2,7 +2,7 @@ export { openDecisionLog } from './decision-log.ts';
 export type { DecisionLogOptions, KnownBanks, SqliteDecisionLog } from './decision-log.ts';
 export { openLedgerStore } from './ledger-store.ts';
 export { OpeningBalanceError } from './users.ts';
-export type { RevocationRow, RevocationStore } from './revocation-store.ts';
+export type { NumberedRevocation, RevocationRow, RevocationStore } from './revocation-store.ts';
 export type {
   DepositResult, EntryWrite, HistoryEntry, LedgerBatch, LedgerStore, LedgerStoreOptions, LegWrite, NewUser, Page, StoredLeg,
 } from './ledger-store.ts';

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { createCoordinator } from './coordinator.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { TransferResult } from './protocol/coordinator-machine.ts';
+import { ATTEMPT_MAX } from './protocol/vocabulary.ts';
 import { alphaToBeta, createManualClock, createMemoryLog, createScriptedLink, insideAlpha, requestOf, settled } from './testing/fake-ports.ts';
 import type { ManualClock, MemoryLog, ScriptedLink } from './testing/fake-ports.ts';
 
@@ -208,6 +209,33 @@ describe('inquiry', () => {
     await clock.advance(100);
     expect(await shared.inquire([inquiry])).toEqual([{ kind: 'aborted', attempt: 1 }]);
   });
+});
+
+it('delivers to the other bank an abort that only an inquiry led to', async () => {
+  await coordinator.inquire([{ ...requestOf('t9'), attempt: 1, deadlineMs: 0 }]);
+  expect(link.decisions.map(({ bank, decision }) => [bank, decision.outcome])).toEqual([['alpha', 'aborted'], ['beta', 'aborted']]);
+  await acknowledgeAll();
+  expect(await restart().recover()).toBe(0);
+});
+
+it('does not believe a fence that no coordinator can have left', async () => {
+  const told = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+  await settled();
+  link.legs[0]!.vote({ kind: 'fenced', fence: 2 ** 32 - 1 });
+  await settled();
+  expect(told.result).toEqual({ kind: 'not-applied', why: 'unreachable' });
+  expect(log.rows.get('t1')?.attempt).toBe(1);
+});
+
+it('gives up an id whose attempts are used up', async () => {
+  const told = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+  await settled();
+  link.legs[0]!.vote({ kind: 'fenced', fence: ATTEMPT_MAX });
+  await settled();
+  expect(told.result).toEqual({ kind: 'not-applied', why: 'fenced' });
+  link.legs.length = 0;
+  expect(await coordinator.create(requestOf('t1'), 'grant', 'decided')).toEqual({ kind: 'not-applied', why: 'fenced' });
+  expect(link.legs).toHaveLength(0);
 });
 
 it('drains once nothing is undecided', async () => {

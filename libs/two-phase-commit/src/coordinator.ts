@@ -218,7 +218,10 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
     if (unwritten.length === 0) return answers;
     const written = await log.decide(unwritten.map(({ proposal }) => proposal), []);
     unwritten.forEach(({ index }, position) => {
-      answers[index] = answerInquiry(written[position], inquiries[index]!, false);
+      const row = written[position]!;
+      answers[index] = answerInquiry(row, inquiries[index]!, false);
+      // The bank that did not ask may hold its half too.
+      takeUp(row);
     });
     return answers;
   }
@@ -229,18 +232,21 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
     return !log.exclusive && clock.nowMs() < inquiry.deadlineMs;
   }
 
+  /** Delivers a decision that no run of this process led to. */
+  function takeUp(row: DecisionRow): void {
+    if (runs.has(row.id)) return;
+    const step = resumeDelivery(row);
+    const run: Run = { request: row, grant: '', deadlineMs: 0, state: step.state, result: undefined, waiters: [] };
+    runs.set(row.id, run);
+    carryOut(run, step);
+  }
+
   async function recover(): Promise<number> {
     let count = 0;
     let after: TransferId | undefined;
     for (;;) {
       const rows = await log.unfinished(RECOVERY_PAGE_ROWS, after);
-      for (const row of rows) {
-        if (runs.has(row.id)) continue;
-        const step = resumeDelivery(row);
-        const run: Run = { request: row, grant: '', deadlineMs: 0, state: step.state, result: undefined, waiters: [] };
-        runs.set(row.id, run);
-        carryOut(run, step);
-      }
+      for (const row of rows) takeUp(row);
       count += rows.length;
       after = rows.at(-1)?.id;
       if (rows.length < RECOVERY_PAGE_ROWS) return count;
@@ -248,7 +254,7 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
   }
 
   function checkDrained(): void {
-    if (undecided > 0 || writing) return;
+    if (undecided > 0 || lookups.length > 0 || writing) return;
     for (const resolve of drained) resolve();
     drained = [];
   }

@@ -3,6 +3,7 @@
 import type { Clock } from './ports.ts';
 
 export interface ExpiryQueue<T> {
+  /** Starts the item's delay; harmless when it already runs. */
   add(item: T): void;
   /** Removes an item that no longer needs to expire; harmless when it is not there. */
   delete(item: T): void;
@@ -20,7 +21,7 @@ export function createExpiryQueue<T>(clock: Clock, delayMs: number, onExpired: (
 
   function sweep(): void {
     armed = false;
-    const nowMs = clock.nowMs();
+    const nowMs = clock.monotonicMs();
     for (const [item, due] of dueAtMs) {
       if (due > nowMs) {
         arm(due - nowMs);
@@ -33,7 +34,9 @@ export function createExpiryQueue<T>(clock: Clock, delayMs: number, onExpired: (
 
   return {
     add(item) {
-      dueAtMs.set(item, clock.nowMs() + delayMs);
+      // An item that is there already keeps its time, and with it the order of the queue.
+      if (dueAtMs.has(item)) return;
+      dueAtMs.set(item, clock.monotonicMs() + delayMs);
       if (!armed) arm(delayMs);
     },
     delete: (item) => void dueAtMs.delete(item),

@@ -6,7 +6,7 @@ export { createInquirer } from './inquirer.ts';
 export type { Inquirer, InquirerOptions } from './inquirer.ts';
 export { fingerprintOf } from './fingerprint.ts';
 export { systemClock } from './system-clock.ts';
-export { banksOf, decisionOf, differingField } from './protocol/vocabulary.ts';
+export { ATTEMPT_MAX, banksOf, decisionOf, differingField } from './protocol/vocabulary.ts';
 export type {
   AccountName, BankName, Decision, DecisionRow, Fingerprint, LogId, Proposal, Reason, Silence, TransferBody, TransferId, TransferRequest,
   TransientReason, Verdict, Vote,

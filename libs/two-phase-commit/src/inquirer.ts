@@ -11,8 +11,8 @@ export interface Inquirer {
   forget(id: TransferId): void;
   /** Somebody who can answer for this log has appeared: ask now, whatever the back-off says. */
   wake(log: LogId): void;
-  /** Legs in doubt, and since when the oldest of them is, in ms since the Unix epoch. */
-  doubt(): { legs: number; oldestSinceMs: number | undefined };
+  /** Legs in doubt, and for how long the oldest of them is. */
+  doubt(): { legs: number; oldestForMs: number };
   /** Asks no more, and carries out no answer that arrives from now on. */
   stop(): void;
 }
@@ -49,7 +49,7 @@ export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, d
   function sweep(): void {
     if (stopped) return;
     cancelSweep = clock.after(SWEEP_INTERVAL_MS, sweep);
-    const nowMs = clock.nowMs();
+    const nowMs = clock.monotonicMs();
     const due = new Map<LogId, Doubt[]>();
     for (const doubt of doubts.values()) {
       if (doubt.nextAtMs > nowMs || busy.has(doubt.leg.log)) continue;
@@ -62,7 +62,7 @@ export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, d
 
   async function round(log: LogId, batch: readonly Doubt[]): Promise<void> {
     busy.add(log);
-    const nowMs = clock.nowMs();
+    const nowMs = clock.monotonicMs();
     for (const doubt of batch) {
       doubt.nextAtMs = nowMs + doubt.delayMs;
       doubt.delayMs = Math.min(doubt.delayMs * 2, delayMaxMs);
@@ -83,7 +83,7 @@ export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, d
 
   return {
     track(leg, atOnce = false) {
-      const nowMs = clock.nowMs();
+      const nowMs = clock.monotonicMs();
       const sinceMs = doubts.get(leg.id)?.sinceMs ?? nowMs;
       doubts.set(leg.id, { leg, sinceMs, delayMs, nextAtMs: atOnce ? nowMs : nowMs + delayMs });
     },
@@ -96,9 +96,10 @@ export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, d
       }
     },
     doubt() {
-      let oldestSinceMs: number | undefined;
-      for (const { sinceMs } of doubts.values()) oldestSinceMs = Math.min(oldestSinceMs ?? sinceMs, sinceMs);
-      return { legs: doubts.size, oldestSinceMs };
+      const nowMs = clock.monotonicMs();
+      let oldestForMs = 0;
+      for (const { sinceMs } of doubts.values()) oldestForMs = Math.max(oldestForMs, nowMs - sinceMs);
+      return { legs: doubts.size, oldestForMs };
     },
     stop() {
       stopped = true;

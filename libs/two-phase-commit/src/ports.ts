@@ -7,8 +7,10 @@ import type {
 
 /** Time and turns of the event loop. Never a source of safety: no rule of the protocol trusts a clock. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** Milliseconds since the Unix epoch: for people and for messages. It may step. */
   nowMs(): number;
+  /** Milliseconds since some moment, for delays. It never steps. */
+  monotonicMs(): number;
   /** Calls back once after `delayMs`; the returned function cancels. */
   after(delayMs: number, callback: () => void): () => void;
   /** Calls back once everything that has already arrived is taken in. */

@@ -1,8 +1,9 @@
 // A local cluster: gateways and banks as processes of their own, with files, certificates and a registry under one folder.
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { ensureCertificates, loadTls } from '@strife/certs';
+import { loadTls } from '@strife/certs';
 import { connect, type Strife } from '@strife/sdk';
+import { CLIENT_IDENTITY, followClientCertificate, makeCertificates } from './certificates.ts';
 import { writeProfile } from './profile.ts';
 import { defaultUsers, seedUser, writeSeed, type Users } from './seed-users.ts';
 import { startService, type ServiceProcess } from './service-process.ts';
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   /** By name of the service; 0, the default, takes any free one. */
   readonly ports?: Readonly<Record<string, number>> | undefined;
   readonly prepareTimeoutMs?: number | undefined;
+  /** The Consul agent to find each other and get certificates by; without it the embedded registry and a development authority. */
+  readonly consulAddress?: string | undefined;
   /** For every service, on top of this process's own. */
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
@@ -54,8 +57,6 @@ export interface Cluster extends AsyncDisposable {
 }
 
 const HOST = '127.0.0.1';
-const CLIENT_IDENTITY = 'client/dev';
-const OPERATOR_IDENTITY = 'operator/root';
 
 /**
  * Starts the services and waits until all are ready. If one fails, the others are stopped.
@@ -66,15 +67,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { banks: bankNames = ['alpha', 'beta'], gateways: gatewayNames = ['g1'], users = defaultUsers } = options;
   const directories = directoriesOf(options);
   await Promise.all(Object.values(directories).map((path) => mkdir(path, { recursive: true })));
-  await ensureCertificates({
-    directory: directories.certs,
-    identities: [
-      ...gatewayNames.map((name) => `gateway/${name}`),
-      ...bankNames.map((name) => `bank/${name}`),
-      CLIENT_IDENTITY,
-      OPERATOR_IDENTITY,
-    ],
-  });
+  let unfollow = (): void => {};
+  if (options.consulAddress === undefined) await makeCertificates(directories.certs, gatewayNames, bankNames);
+  else unfollow = await followClientCertificate(directories.certs, options.consulAddress);
   const seeds = Object.fromEntries(
     await Promise.all(bankNames.map(async (name) => [name, await writeSeed(directories.data, name, users[name] ?? [])] as const)),
   );
@@ -90,16 +85,20 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     certificate: CLIENT_IDENTITY,
     dataDir: directories.data,
   });
-  return clusterOf(services, directories, profileFile, seeds, users);
+  return clusterOf({ services, directories, profileFile, seeds, users, unfollow });
 }
 
-function clusterOf(
-  services: readonly ServiceProcess[],
-  directories: ClusterDirectories,
-  profileFile: string,
-  seeds: Readonly<Record<string, string>>,
-  users: Users,
-): Cluster {
+interface Started {
+  readonly services: readonly ServiceProcess[];
+  readonly directories: ClusterDirectories;
+  readonly profileFile: string;
+  readonly seeds: Readonly<Record<string, string>>;
+  readonly users: Users;
+  /** Stops following the client's certificate. */
+  readonly unfollow: () => void;
+}
+
+function clusterOf({ services, directories, profileFile, seeds, users, unfollow }: Started): Cluster {
   const gateways = gatewaysOf(services);
   const banks = services.filter(({ role }) => role === 'bank');
 
@@ -111,6 +110,7 @@ function clusterOf(
   async function stop(): Promise<void> {
     await Promise.all(gateways.map((service) => service.stop()));
     await Promise.all(banks.map((service) => service.stop()));
+    unfollow();
   }
 
   return {
@@ -156,7 +156,7 @@ function directoriesOf({ root, directories = {} }: ClusterOptions): ClusterDirec
 function startOne(
   role: 'gateway' | 'bank',
   name: string,
-  { ports = {}, env }: ClusterOptions,
+  { ports = {}, env, consulAddress }: ClusterOptions,
   directories: ClusterDirectories,
   extraArgs: readonly string[],
 ): Promise<ServiceProcess> {
@@ -167,6 +167,7 @@ function startOne(
     `--registry-dir=${directories.registry}`,
     `--certs-dir=${directories.certs}`,
     `--log-dir=${directories.logs}`,
+    ...(consulAddress === undefined ? [] : ['--discovery=consul', `--consul-addr=${consulAddress}`]),
     ...extraArgs,
   ];
   const logFile = join(directories.logs, `${role}-${name}.log`);

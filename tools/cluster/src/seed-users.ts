@@ -15,10 +15,11 @@ export type Users = Readonly<Record<string, readonly SeedUser[]>>;
 
 const OPENING_MINOR = 100_000n;
 
-/** alice and carol at alpha, bob and dave at beta; 1,000.00 EUR each; the password of alice is `alice-password`. */
+/** alice and carol at alpha, bob and dave at beta, erin and frank at gamma; 1,000.00 EUR each; the password of alice is `alice-password`. */
 export const defaultUsers: Users = {
   alpha: [seedUser('alice'), seedUser('carol')],
   beta: [seedUser('bob'), seedUser('dave')],
+  gamma: [seedUser('erin'), seedUser('frank')],
 };
 
 /** A user with the default currency, balance and password. */

@@ -1,14 +1,19 @@
 // `npm start`: a gateway and two banks that stay up, with their data in data/, until Ctrl-C.
-import { parseArgs } from 'node:util';
+import { join } from 'node:path';
 import { startCluster, type Cluster } from './cluster.ts';
+import { chooseDiscovery, CommandError, DISCOVERY_USAGE, discoveryOptions, parseCommand } from './discovery-option.ts';
 import { describeExit, workspaceRoot, type ServiceProcess } from './service-process.ts';
 
 const SAME_SIGNAL_MS = 500;
 
-const USAGE = `Usage: npm start [-- --port 7400]
+const USAGE = `Usage: npm start [-- --port 7400] [--discovery consul] [--gateways 2] [--banks alpha,beta,gamma]
 
-Starts gateway g1 and the banks alpha and beta on this machine and keeps them up. Ctrl-C stops them.
-`;
+Starts gateways and banks on this machine and keeps them up. Ctrl-C stops them.
+
+  --port <number>               of the first gateway; the next ones follow; default 7400
+  --gateways <number>           default 1
+  --banks <names>               default alpha,beta
+${DISCOVERY_USAGE}`;
 
 const NEXT = `In another terminal:
   npx strife login alpha alice              the password is alice-password
@@ -20,25 +25,36 @@ const NEXT = `In another terminal:
 Users: alice and carol at alpha, bob and dave at beta. Ctrl-C stops everything; data/ keeps the accounts.`;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: '7400' }, help: { type: 'boolean', default: false } } });
+  const values = parseCommand({
+    ...discoveryOptions,
+    port: { type: 'string', default: '7400' },
+    gateways: { type: 'string', default: '1' },
+    banks: { type: 'string', default: 'alpha,beta' },
+    help: { type: 'boolean', default: false },
+  });
   if (values.help) {
     process.stdout.write(USAGE);
     return 0;
   }
-  if (!/^\d{1,5}$/.test(values.port)) {
-    console.error(`--port: expected a number, got "${values.port}"`);
-    return 2;
-  }
+  if (!/^\d{1,5}$/.test(values.port)) throw new CommandError(`--port: expected a number, got "${values.port}"`);
+  if (!/^[1-9]$/.test(values.gateways)) throw new CommandError(`--gateways: expected 1 to 9, got "${values.gateways}"`);
+  const gateways = Array.from({ length: Number(values.gateways) }, (_, index) => `g${index + 1}`);
+  const banks = values.banks.split(',');
   const stopping = stopOnSignal();
+  const chosen = await chooseDiscovery(values, join(workspaceRoot, 'data', 'consul'));
   const cluster = await startCluster({
     root: workspaceRoot,
-    directories: { registry: 'tmp/registry', profile: '.strife' },
-    ports: { g1: Number(values.port) },
+    // Connect's certificates are kept apart from those that are made here.
+    directories: { registry: 'tmp/registry', profile: '.strife', certs: chosen.consulAddress === undefined ? 'certs' : 'tmp/connect-certs' },
+    gateways, banks,
+    ports: Object.fromEntries(gateways.map((name, index) => [name, Number(values.port) + index])),
+    consulAddress: chosen.consulAddress,
   });
   const services = [...Object.values(cluster.gateways), ...Object.values(cluster.banks)];
   console.log(`Strife is up:\n${services.map(describe).join('\n')}\n\n${NEXT}`);
   const failures = await Promise.all(services.map((service) => keepUp(service, stopping)));
   const clean = await stopAll(cluster);
+  await chosen.stop();
   return clean && failures.every((failed) => !failed) ? 0 : 1;
 }
 
@@ -104,5 +120,5 @@ try {
   process.exit(await main());
 } catch (error) {
   console.error((error as Error).message);
-  process.exit(1);
+  process.exit(error instanceof CommandError ? 2 : 1);
 }

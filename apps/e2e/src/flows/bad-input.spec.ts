@@ -10,7 +10,7 @@ import { spiffeUri } from '@strife/certs';
 import type { Session, Strife } from '@strife/sdk';
 import { AdminServiceDefinition, BankServiceDefinition, ParticipantServiceDefinition } from '@strife/stubs/bank';
 import {
-  AccountServiceDefinition, BatchCreateTransfersRequest, CoordinatorServiceDefinition, CreateTransferRequest, SessionServiceDefinition, TransferServiceDefinition,
+  AccountServiceDefinition, BatchCreateTransfersRequest, CoordinatorServiceDefinition, CreateTransferRequest, PeerServiceDefinition, SessionServiceDefinition, TransferServiceDefinition,
 } from '@strife/stubs/gateway';
 import type { AccountServiceClient, DeepPartial, SessionServiceClient, TransferServiceClient } from '@strife/stubs/gateway';
 import { Outcome, TransferState } from '@strife/stubs/type';
@@ -57,7 +57,7 @@ function processes(): number[] {
 /** Everything that is stored, but for which tokens were logged out. */
 function written(): Record<string, Record<string, string>> {
   const contents = storeContents(cluster);
-  for (const tables of Object.values(contents)) delete tables['revocations'];
+  for (const tables of Object.values(contents)) for (const name of ['revocations', 'sqlite_sequence']) delete tables[name];
   return contents;
 }
 
@@ -226,11 +226,12 @@ describe('refused', () => {
 
   describe('messages that are none', () => {
     const definitions = {
-      gateway: [SessionServiceDefinition, AccountServiceDefinition, TransferServiceDefinition, CoordinatorServiceDefinition],
+      gateway: [SessionServiceDefinition, AccountServiceDefinition, TransferServiceDefinition, CoordinatorServiceDefinition, PeerServiceDefinition],
       bank: [BankServiceDefinition, ParticipantServiceDefinition, AdminServiceDefinition],
     };
     const identities: Record<string, string> = {
       [CoordinatorServiceDefinition.fullName]: 'bank/alpha',
+      [PeerServiceDefinition.fullName]: 'gateway/g1',
       [BankServiceDefinition.fullName]: 'gateway/g1',
       [ParticipantServiceDefinition.fullName]: 'gateway/g1',
       [AdminServiceDefinition.fullName]: 'operator/root',

@@ -15,7 +15,7 @@ import {
 } from '@strife/stubs/bank';
 import type { Leg, ParticipantServiceClient } from '@strife/stubs/bank';
 import {
-  AccountServiceDefinition, CoordinatorServiceDefinition, InquiryOutcome, SessionServiceDefinition, TransferServiceDefinition,
+  AccountServiceDefinition, CoordinatorServiceDefinition, InquiryOutcome, PeerServiceDefinition, SessionServiceDefinition, TransferServiceDefinition,
 } from '@strife/stubs/gateway';
 import { fingerprintOf } from '@strife/two-phase-commit';
 import { HealthDefinition } from 'nice-grpc-server-health';
@@ -59,17 +59,20 @@ describe('roles', () => {
     { at: () => gateway, definition: AccountServiceDefinition, allowed: ['client', 'operator'] },
     { at: () => gateway, definition: TransferServiceDefinition, allowed: ['client', 'operator'] },
     { at: () => gateway, definition: CoordinatorServiceDefinition, allowed: ['bank'] },
+    { at: () => gateway, definition: PeerServiceDefinition, allowed: ['gateway'] },
     { at: () => alpha, definition: BankServiceDefinition, allowed: ['gateway'] },
     { at: () => alpha, definition: ParticipantServiceDefinition, allowed: ['gateway'] },
     { at: () => alpha, definition: AdminServiceDefinition, allowed: ['operator'] },
   ];
-  /** Each may be asked of by every role. An empty request is a mistake to all methods, so nothing comes of those that get through. */
+  /** Each may be asked of by every role. An empty request is a mistake to all methods but this, so nothing comes of those that get through. */
+  const takesEmpty = PeerServiceDefinition.methods.listRevocations.name;
   const cases = services.flatMap(({ at, definition, allowed }) =>
     (Object.keys(roles) as Role[]).map((role) => [definition.fullName, role, allowed.includes(role) ? 'allowed' : 'refused', { at, definition }] as const),
   );
 
   it.each(cases)('%s to the role %s: %s', async (fullName, role, verdict, { at, definition }) => {
     for (const { name } of Object.values(definition.methods)) {
+      if (verdict === 'allowed' && name === takesEmpty) continue;
       const refusal = await refusalOf(cluster.callers.send(at().address, roles[role], `/${fullName}/${name}`, new Uint8Array()));
       expectWellWorded(refusal);
       const refused = { status: 'PERMISSION_DENIED', reason: 'ROLE_NOT_ALLOWED', message: `${fullName} is closed to the role ${role}`, retryable: 'false' };
@@ -204,6 +207,9 @@ describe('inquiries', () => {
   it.each<[string, object, string]>([
     ['an id of 15 bytes', { transferId: Buffer.alloc(15) }, 'inquiries[0].transfer_id'],
     ['attempt 0', { attempt: 0 }, 'inquiries[0].attempt'],
+    ['an attempt that nobody reaches', { attempt: 2 ** 32 - 1 }, 'inquiries[0].attempt'],
+    ['a bank that this gateway never met', { to: { bank: 'nowhere', account: 'x' } }, 'inquiries[0]'],
+    ['a negative amount', { to: { bank: 'beta', account: 'bob' }, amount: { currency: 'EUR', minorUnits: -1n } }, 'inquiries[0]'],
     ['no payer', { from: undefined }, 'inquiries[0]'],
     ['no amount', { amount: undefined }, 'inquiries[0]'],
   ])('nor with %s', async (_name, change, field) => {
@@ -234,7 +240,7 @@ describe('inquiries', () => {
 });
 
 describe('legs', () => {
-  const LOG = 'a-log-that-nobody-serves';
+  const LOG = 'g1.a-log-that-nobody-serves';
   let participants: Record<'alpha' | 'beta', ParticipantServiceClient>;
   let grant: string;
 
@@ -310,6 +316,10 @@ describe('legs', () => {
     ['amount_minor', { amountMinor: -5n }],
     ['amount_minor', { amountMinor: 10n ** 15n + 1n }],
     ['memo', { memo: 'm'.repeat(141) }],
+    ['attempt', { attempt: 2 ** 32 - 1 }],
+    ['deadline_unix_ms', { deadlineUnixMs: 2n ** 63n - 1n }],
+    ['deadline_unix_ms', { deadlineUnixMs: -(2n ** 63n) }],
+    ['payee_account', { payeeAccount: 'x'.repeat(100_000) }],
   ])('a leg with a wrong %s is invalid: %j', async (field, change) => {
     const { votes } = await participants.alpha.prepare({ logId: LOG, grants: [grant], legs: [{ ...leg(Side.DEBIT), ...change }] });
     expect(votes).toMatchObject([{ kind: VoteKind.INVALID, field }]);
@@ -321,6 +331,7 @@ describe('legs', () => {
     ['too many legs', () => participants.alpha.prepare({ logId: LOG, legs: new Array(10_001).fill({}) }), 'legs'],
     ['no log', () => participants.alpha.prepare({ logId: '', legs: [leg(Side.DEBIT)] }), 'log_id'],
     ['a log of 65 characters', () => participants.alpha.prepare({ logId: 'l'.repeat(65), legs: [leg(Side.DEBIT)] }), 'log_id'],
+    ['more grants than legs', async () => participants.alpha.prepare({ logId: LOG, grants: ['a', 'b'], legs: [leg(Side.CREDIT)] }), 'grants'],
     ['no decisions', () => participants.alpha.decide({ logId: LOG, decisions: [] }), 'decisions'],
     ['an empty decision', () => participants.alpha.decide({ logId: LOG, decisions: [{}] }), 'decisions[0].transfer_id'],
     ['a decision without an outcome', () => participants.alpha.decide({ logId: LOG, decisions: [{ transferId: Buffer.alloc(16), attempt: 1, fingerprint: Buffer.alloc(16) }] }), 'decisions[0].outcome'],
@@ -328,6 +339,19 @@ describe('legs', () => {
     const refusal = await refusalOf(call());
     expect(refusal).toMatchObject({ status: 'INVALID_ARGUMENT', reason: 'INVALID_BATCH', field });
     expectWellWorded(refusal);
+    expectNothingWritten();
+  });
+
+  it("another gateway's log is not obeyed, whoever it is that asks", async () => {
+    const decision = { transferId: idBytes(newTransferId()), attempt: 1, fingerprint: Buffer.alloc(16), outcome: DecisionOutcome.ABORT };
+    for (const call of [
+      participants.alpha.prepare({ logId: 'g2.its-log', legs: [leg(Side.CREDIT)] }),
+      participants.alpha.decide({ logId: 'g2.its-log', decisions: [decision] }),
+    ]) {
+      const refusal = await refusalOf(call);
+      expect(refusal).toMatchObject({ status: 'PERMISSION_DENIED', reason: 'OTHER_LOG', field: 'log_id' });
+      expectWellWorded(refusal);
+    }
     expectNothingWritten();
   });
 
@@ -348,9 +372,9 @@ describe('legs', () => {
     const { transferId, fingerprint } = credit;
     const decide = (logId: string, outcome: DecisionOutcome, attempt = 1) => participants.beta.decide({ logId, decisions: [{ transferId, fingerprint, attempt, outcome }] });
     // Another coordinator can neither settle nor release it.
-    expect(await decide('another-log', DecisionOutcome.COMMIT)).toMatchObject({ acknowledgements: [Acknowledgement.REFUSED] });
-    await decide('another-log', DecisionOutcome.ABORT);
-    expect(await participants.beta.prepare({ logId: 'another-log', legs: [credit] })).toMatchObject({ votes: [{ kind: VoteKind.BUSY }] });
+    expect(await decide('g1.another-log', DecisionOutcome.COMMIT)).toMatchObject({ acknowledgements: [Acknowledgement.REFUSED] });
+    await decide('g1.another-log', DecisionOutcome.ABORT);
+    expect(await participants.beta.prepare({ logId: 'g1.another-log', legs: [credit] })).toMatchObject({ votes: [{ kind: VoteKind.BUSY }] });
     expect(await participants.beta.prepare({ logId: LOG, legs: [credit] })).toMatchObject({ votes: [{ kind: VoteKind.YES }] });
 
     expect(await decide(LOG, DecisionOutcome.ABORT)).toMatchObject({ acknowledgements: [Acknowledgement.DONE] });

@@ -101,7 +101,7 @@ describe('secrets', () => {
     await refusalOf(bank.authenticate({ username: 'alice', password: PASSWORDS.wrong }));
     await refusalOf(bank.getTransfer({ grant, transferId: Buffer.from('short') }));
     const participant = await callers.client(ParticipantServiceDefinition, addresses.alpha, 'gateway/g1');
-    await participant.prepare({ logId: 'log', grants: [`${grant}x`], legs: [{ side: Side.DEBIT }] });
+    await participant.prepare({ logId: 'g1.log', grants: [`${grant}x`], legs: [{ side: Side.DEBIT }] });
     const operator = await callers.client(AdminServiceDefinition, addresses.alpha, 'operator/root');
     await operator.openAccount({ username: 'eve', password: PASSWORDS.opened, currency: 'EUR', openingMinor: 0n });
     await refusalOf(operator.openAccount({ username: 'eve', password: PASSWORDS.opened, currency: 'EUR', openingMinor: 0n }));

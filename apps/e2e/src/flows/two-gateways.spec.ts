@@ -7,7 +7,7 @@ import type { NewTransfer, Strife } from '@strife/sdk';
 import { AdminServiceDefinition } from '@strife/stubs/bank';
 import { expectCleanBooks } from '../support/books.ts';
 import { failureOf } from '../support/refusal.ts';
-import { passwordOf, startTestCluster } from '../support/test-cluster.ts';
+import { startTestCluster } from '../support/test-cluster.ts';
 import type { Person, TestCluster } from '../support/test-cluster.ts';
 
 let cluster: TestCluster;
@@ -23,15 +23,11 @@ afterAll(async () => {
 
 const eur = (minorUnits: bigint) => ({ currency: 'EUR', minorUnits });
 
-/** The person at one gateway, and at the other. */
-async function atBoth({ bank, name }: Person): Promise<[Strife, Strife]> {
+/** The person's one session, used at one gateway only, and at the other. */
+async function atBoth({ strife: { session } }: Person): Promise<[Strife, Strife]> {
   const tls = await loadTls(cluster.directories.certs, 'client/dev');
-  const [one, other] = await Promise.all(['g1', 'g2'].map(async (gateway) => {
-    const strife = await connect({ gateways: [cluster.service(gateway).address], tls });
-    clients.push(strife);
-    await strife.login({ bank, username: name, password: passwordOf(name) });
-    return strife;
-  }));
+  const [one, other] = await Promise.all(['g1', 'g2'].map((gateway) => connect({ gateways: [cluster.service(gateway).address], tls, session })));
+  clients.push(one!, other!);
   return [one!, other!];
 }
 

@@ -170,14 +170,30 @@ export function decisionLogContract(make: () => DecisionLogHarness): void {
 
     it('keeps revocations until they expire', () => {
       const { revocations } = log;
-      revocations.insert({ issuer: 'gateway', jti: 'a', expiresAtMs: 2_000 });
-      revocations.insert({ issuer: 'gateway', jti: 'a', expiresAtMs: 2_000 });
-      revocations.insert({ issuer: 'other', jti: 'a', expiresAtMs: 3_000 });
+      revocations.insert([{ issuer: 'gateway', jti: 'a', expiresAtMs: 2_000 }]);
+      revocations.insert([{ issuer: 'gateway', jti: 'a', expiresAtMs: 2_000 }, { issuer: 'other', jti: 'a', expiresAtMs: 3_000 }]);
       reopen();
       expect(log.revocations.load(1_000)).toHaveLength(2);
       expect(log.revocations.load(2_000)).toEqual([{ issuer: 'other', jti: 'a', expiresAtMs: 3_000 }]);
       log.revocations.deleteExpired(2_000);
       expect(log.revocations.load(0)).toEqual([{ issuer: 'other', jti: 'a', expiresAtMs: 3_000 }]);
+    });
+
+    it('numbers revocations in the order in which they came, and never gives a number again', () => {
+      const row = (jti: string, expiresAtMs = 2_000) => ({ issuer: 'gateway', jti, expiresAtMs });
+      expect([log.revocations.lastSeq(), log.revocations.after(0, 10)]).toEqual([0, []]);
+      log.revocations.insert([row('c', 9_000), row('b')]);
+      log.revocations.insert([row('b'), row('a')]);
+      const numbered = log.revocations.after(0, 10);
+      expect(numbered.map(({ jti }) => jti)).toEqual(['c', 'b', 'a']);
+      expect(log.revocations.after(numbered[0]!.seq, 1)).toEqual([numbered[1]]);
+      const last = log.revocations.lastSeq();
+      expect(numbered[2]!.seq).toBe(last);
+      log.revocations.deleteExpired(2_000);
+      reopen();
+      expect([log.revocations.lastSeq(), log.revocations.after(last, 10)]).toEqual([last, []]);
+      log.revocations.insert([row('d', 9_000)]);
+      expect(log.revocations.after(last, 10).map(({ jti, seq }) => [jti, seq > last])).toEqual([['d', true]]);
     });
 
     it('remembers the banks that it met', () => {

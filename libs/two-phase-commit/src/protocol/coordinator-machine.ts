@@ -3,7 +3,7 @@
 // A transfer between banks runs preparing -> deciding -> delivering; inside one bank it is a single message and ends with
 // the bank's answer. The decision log's compare-and-set, not this machine, has the last word on every outcome.
 
-import { banksOf, decisionOf, differingField } from './vocabulary.ts';
+import { ATTEMPT_MAX, banksOf, decisionOf, differingField } from './vocabulary.ts';
 import type {
   BankName, Decision, DecisionRow, Proposal, Reason, Silence, TransferRequest, TransientReason, Verdict, Vote,
 } from './vocabulary.ts';
@@ -75,6 +75,7 @@ export function beginTransfer(request: TransferRequest, row: DecisionRow | undef
   if (row !== undefined && row.fingerprint !== request.fingerprint) return answer(mismatchOf(row, request));
   if (row !== undefined && row.verdict.outcome !== 'aborted') return answer(resultOf(row, true));
   const attempt = row === undefined ? 1 : row.attempt + 1;
+  if (attempt > ATTEMPT_MAX) return answer({ kind: 'not-applied', why: 'fenced' });
   const send = banksOf(request.body).map((bank) => ({ kind: 'prepare' as const, bank, attempt }));
   return { state: { kind: 'preparing', request, attempt, prepared: [] }, send };
 }
@@ -122,6 +123,8 @@ function onVote(state: Preparing, bank: BankName, vote: Vote | Silence): Coordin
     case 'no':
       return propose(state, { outcome: 'declined', reason: vote.reason }, { replayed: vote.replayed });
     case 'fenced':
+      // No fence of an honest coordinator is there: as if the bank had not answered.
+      if (vote.fence > ATTEMPT_MAX) return propose(state, { outcome: 'aborted', why: 'unreachable' });
       // Bury everything up to the fence, so that the next attempt is above it.
       return propose({ ...state, attempt: Math.max(state.attempt, vote.fence) }, { outcome: 'aborted', why: 'fenced' });
     case 'mismatch':

@@ -12,6 +12,12 @@ export type LogId = string;
 /** 16 bytes of SHA-256 over the canonical body, as 32 lower-case hex digits. */
 export type Fingerprint = string;
 
+/**
+ * The highest attempt under one id, far above what retries reach and far below what messages and stores can carry. Peers that name a
+ * higher one are not believed, so that nobody can push an id, or a log, to where the next number does not fit.
+ */
+export const ATTEMPT_MAX = 2 ** 31 - 1;
+
 /** Why a transfer is declined for ever. The protocol carries it and never looks inside. */
 export type Reason = string;
 

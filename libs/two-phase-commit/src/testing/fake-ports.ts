@@ -9,13 +9,20 @@ import type { BankName, Decision, DecisionRow, Reason, Silence, TransferBody, Tr
 export interface ManualClock extends Clock {
   /** Moves time on and calls back whatever has become due, in order. */
   advance(ms: number): Promise<void>;
+  /** Sets the wall clock forward, or back, as an operator does. */
+  step(ms: number): void;
 }
 
 export function createManualClock(): ManualClock {
   let nowMs = 1_000_000;
+  let steppedMs = 0;
   let timers: { atMs: number; callback: () => void }[] = [];
   return {
-    nowMs: () => nowMs,
+    nowMs: () => nowMs + steppedMs,
+    monotonicMs: () => nowMs,
+    step(ms) {
+      steppedMs += ms;
+    },
     after(delayMs, callback) {
       const timer = { atMs: nowMs + delayMs, callback };
       timers.push(timer);

@@ -1,0 +1,2 @@
+// @strife/consul/testing: for specs only.
+export { describeWithConsul } from './describe-with-consul.ts';
