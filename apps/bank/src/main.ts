@@ -33,6 +33,7 @@ async function start(): Promise<RunningService> {
     ...config, mode: config.discovery, role: 'bank', onProblem: (problem) => logger.warn('discovery problem', { problem }),
   });
   const { registry, certificates } = discovery;
+  const certificateProblem = (error: Error): void => void logger.error('a new certificate cannot be used; the one before stays', { error });
 
   const store = openLedgerStore({
     file: join(config.dataDir, `${service}.sqlite`), bank, nowMs: clock.nowMs, ledger: { mayDebit, mayCredit, deposit }, onFatal: fatal,
@@ -61,7 +62,7 @@ async function start(): Promise<RunningService> {
   }
   const gateways = createGatewayNetwork({
     registry,
-    openChannel: ({ id, host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, expect: { role: 'gateway', name: id } }),
+    openChannel: ({ id, host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, onProblem: certificateProblem, expect: { role: 'gateway', name: id } }),
     onLogServed: (log) => inquirer.wake(log),
   });
 

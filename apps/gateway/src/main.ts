@@ -36,6 +36,7 @@ async function start(): Promise<RunningService> {
     ...config, mode: config.discovery, role: 'gateway', onProblem: (problem) => logger.warn('discovery problem', { problem }),
   });
   const { registry, certificates } = discovery;
+  const certificateProblem = (error: Error): void => void logger.error('a new certificate cannot be used; the one before stays', { error });
 
   const log = openDecisionLog({ file: join(config.dataDir, `${service}.sqlite`), gateway: config.name, nowMs: clock.nowMs, mayReplace, onFatal: fatal });
   const keys = await openKeyRing({
@@ -45,14 +46,14 @@ async function start(): Promise<RunningService> {
 
   const peers = createGatewayPeers({
     registry, self: config.name, revocations, clock, logger,
-    openChannel: ({ host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, expect: { role: 'gateway' } }),
+    openChannel: ({ host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, onProblem: certificateProblem, expect: { role: 'gateway' } }),
     graceMs: config.revocationGraceMs,
     onFreshness: (isFresh) => server.setServing(isFresh, TransferServiceDefinition.fullName),
   });
   const tokens = createSessionTokens({ keys, issuer: issuerOf(config.name), trusted: peers.keysOf, audience: 'strife', nowMs: clock.nowMs });
   const network = createBankNetwork({
     registry,
-    openChannel: (bank, { host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, expect: { role: 'bank', name: bank } }),
+    openChannel: (bank, { host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, onProblem: certificateProblem, expect: { role: 'bank', name: bank } }),
     knownBanks: log.knownBanks,
     logId: log.logId,
     clock,

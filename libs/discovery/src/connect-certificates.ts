@@ -26,7 +26,7 @@ export interface ConnectCertificatesOptions {
 /** The agent signs on the first question, for which it may have to ask its servers. */
 const START_TIMEOUT_MS = 10_000;
 const EXPIRY_CHECK_INTERVAL_MS = 60_000;
-/** Consul renews when between a tenth and two fifths of the life is left. */
+/** Consul renews long before. */
 const EXPIRING_SHARE = 0.1;
 
 /**

@@ -1,5 +1,5 @@
-// The outermost middleware of every call: says who calls and refuses those who may not, converts the messages, logs one line,
-// and turns whatever is thrown into an error that tells the caller enough and no more.
+// The outermost middleware of every call: says who calls and refuses those who may not, logs one line, and turns whatever is thrown
+// into an error that tells the caller enough and no more. And the innermost: reads the request, once all others have let the call through.
 import { randomUUID } from 'node:crypto';
 import { ServerError, Status, type CallContext, type ServerMiddleware, type ServerMiddlewareCall } from 'nice-grpc-common';
 import { RichServerError } from 'nice-grpc-error-details';
@@ -45,12 +45,11 @@ export function callMiddleware({ codecs, access, intentions, log }: CallMiddlewa
       const verified = parsePeer(context.peer);
       const peer = admit(codec.service, allowed, verified, record.peer);
       if (intentions !== undefined && verified !== undefined && Array.isArray(allowed)) await intentions.admit(verified);
-      const request = decodeCall(call, codec, record) as Request;
       // `peer` here takes the place of nice-grpc's address, which only the types still know of.
-      const inner = { ...context, peer, requestId } as CallContext & CallIdentity;
+      const inner = { ...context, peer, requestId, [READ]: () => decodeCall(call, codec, record) } as unknown as CallContext & CallIdentity;
       if (call.responseStream) {
         record.responses = 0;
-        for await (const response of call.next(request, inner)) {
+        for await (const response of call.next(call.request as Request, inner)) {
           record.responses += 1;
           yield codec.encodeResponse(response) as Response;
         }
@@ -58,7 +57,7 @@ export function callMiddleware({ codecs, access, intentions, log }: CallMiddlewa
         log.succeeded(record);
         return;
       }
-      const response = yield* call.next(request, inner);
+      const response = yield* call.next(call.request as Request, inner);
       const bytes = codec.encodeResponse(response);
       record.response = response;
       record.responseBytes = bytes.byteLength;
@@ -73,6 +72,21 @@ export function callMiddleware({ codecs, access, intentions, log }: CallMiddlewa
       if (!ended) log.failed(record, Status.CANCELLED);
     }
   };
+}
+
+/** How `readRequest` gets at the call's request; the key keeps it out of the handlers' sight. */
+const READ = Symbol('read the request');
+
+/**
+ * Decodes the request, which is still bytes here. The last middleware before the handler: what a message costs is only spent on callers
+ * whom the access table, the intentions and the service's own middleware have let through.
+ */
+export async function* readRequest<Request, Response>(
+  call: ServerMiddlewareCall<Request, Response>,
+  context: CallContext,
+): AsyncGenerator<Response, Response | void, undefined> {
+  const { [READ]: read } = context as CallContext & { [READ]: () => Request };
+  return yield* call.next(read(), context);
 }
 
 /** @throws RichServerError UNAUTHENTICATED or PERMISSION_DENIED */

@@ -6,7 +6,7 @@ import { createServer, type ServiceDefinition, type ServiceImplementation, type 
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { createCallLog, type Summarize } from './call-log.ts';
-import { callMiddleware, type Access } from './call-middleware.ts';
+import { callMiddleware, readRequest, type Access } from './call-middleware.ts';
 import { byteService, type MethodCodec } from './codec.ts';
 import { StartupError } from './failures.ts';
 import { trustDomainOf, type Role } from './identity.ts';
@@ -92,12 +92,12 @@ export function createServiceServer<ContextExt = {}>(options: ServiceServerOptio
     for (const service of services) health.setStatus(healthy && !paused.has(service) ? 'healthy' : 'unhealthy', service);
   };
   tellHealth(false);
-  server.add<ServiceDefinition>(register(HealthDefinition), HealthServiceImpl(health));
+  server.with(readRequest).add<ServiceDefinition>(register(HealthDefinition), HealthServiceImpl(health));
 
   return {
     add(definition, implementation) {
-      const target = options.middleware === undefined ? server : server.with(options.middleware as ServerMiddleware<{}, BaseContext>);
-      target.add(register(definition), implementation as never);
+      const checked = options.middleware === undefined ? server : server.with(options.middleware as ServerMiddleware<{}, BaseContext>);
+      checked.with(readRequest).add(register(definition), implementation as never);
       services.push(definition.fullName);
     },
     async listen() {

@@ -241,6 +241,12 @@ describe('refused', () => {
     );
     const addressOf = (program: string): string => cluster.service(program === 'gateway' ? 'g1' : 'alpha').address;
 
+    it('are not even read when nobody is logged in', async () => {
+      const path = `/${TransferServiceDefinition.fullName}/BatchCreateTransfers`;
+      const refusal = await refusalOf(cluster.callers.send(addressOf('gateway'), CLIENT, path, new Uint8Array(1_000_000).fill(0xff)));
+      expect(refusal).toMatchObject({ status: 'UNAUTHENTICATED', reason: 'TOKEN_MISSING', field: 'authorization' });
+    });
+
     it.each(methods)('%s %s/%s', async (program, service, method) => {
       const path = `/${service}/${method}`;
       for (const bytes of [[0x0a, 0x7f, 0x61], [0x0f, 0x01], new Array<number>(11).fill(0xff), [...Buffer.from('{"id": 1}')]]) {
