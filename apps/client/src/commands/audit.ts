@@ -43,13 +43,15 @@ function listFiles(directory: string): string[] {
 }
 
 function auditText(report: AuditReport, colors: Colors): string {
-  const { ok, banks, transfersChecked, inDoubt, violations } = report;
+  const { ok, banks, transfersChecked, inDoubt, violations, notAudited } = report;
+  const unseen = [...notAudited.banks.map((bank) => `bank ${printable(bank)}`), ...notAudited.logs.map((log) => `decision log ${printable(log)}`)];
   const summary = `${transfersChecked} transfers checked, ${inDoubt} in doubt.`;
   const totals = banks.map(({ name, accounts, totals }) => `  ${name}: ${accounts} accounts; customers own ${totalsText(totals)}`);
   const verdict = ok
-    ? `${colors.green('Clean:')} money is conserved. ${summary}`
+    ? `${colors.green('Clean:')} ${unseen.length === 0 ? 'money is conserved' : 'nothing is wrong in these stores'}. ${summary}`
     : `${colors.red('BROKEN:')} ${violations.length} kinds of violations. ${summary}`;
-  return [verdict, ...totals, ...violations.map(violationText)].join('\n');
+  const limits = unseen.length === 0 ? [] : [colors.red(`  NOT AUDITED, no store given: ${unseen.join(', ')}`)];
+  return [verdict, ...totals, ...limits, ...violations.map(violationText)].join('\n');
 }
 
 function totalsText(totals: Readonly<Record<string, string>>): string {

@@ -1,6 +1,6 @@
 // The `strife` command against real services: what it prints, what it exits with, and what an audit finds in tampered books.
 
-import { cp, mkdir, readdir, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -222,6 +222,9 @@ describe('audit', () => {
 
   it('is clean while the services run, and in a copy', async () => {
     expect(await nobody(['audit'])).toEqual({ code: 0, stdout: expect.stringMatching(/^Clean: .*\b\d+ transfers checked, 0 in doubt\./), stderr: '' });
+    const alone = await tampered('alone', 'bank-alpha', 'SELECT 1');
+    await rm(join(alone, 'bank-beta.sqlite'));
+    expect(await nobody(['audit', '--data-dir', alone])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Clean: nothing is wrong in these stores[^]*NOT AUDITED, no store given: bank beta\n/) });
     expect(documentOf(await nobody(['audit', '--json', '--data-dir', await tampered('clean', 'bank-alpha', 'SELECT 1')]))).toMatchObject({ audit: { ok: true, inDoubt: 0, violations: [] } });
   });
 

@@ -4,7 +4,7 @@
 export type Invariant = 1 | 2 | 3 | 4 | 5;
 
 export interface AuditReport {
-  /** No violation was found. */
+  /** No violation was found in what was given; see `notAudited` for what was not. */
   readonly ok: boolean;
   readonly banks: readonly AuditedBank[];
   /** Ids with a leg at a bank or a row in a decision log. */
@@ -12,6 +12,8 @@ export interface AuditReport {
   /** Of those, with a leg that is prepared somewhere. */
   readonly inDoubt: number;
   readonly violations: readonly Violation[];
+  /** What the books speak of and nobody gave a store of: about dealings with these, only this side's word was heard. */
+  readonly notAudited: { readonly banks: readonly string[]; readonly logs: readonly string[] };
 }
 
 export interface AuditedBank {

@@ -97,12 +97,22 @@ describe('auditStores', () => {
         transfersChecked: 3,
         inDoubt: 0,
         violations: [],
+        notAudited: { banks: [], logs: [] },
       });
     });
 
     it('finds nothing in a bank alone, in banks without their gateway, and in nothing', async () => {
       await happyDay();
       expect([audit([alpha], []), audit([beta, alpha], []), audit([], [gateway]), audit([], [])].map(({ ok }) => ok)).toEqual([true, true, true, true]);
+    });
+
+    it('names the banks and logs that the books speak of and that it was not given, so that nothing hides behind them', async () => {
+      await happyDay();
+      expect(audit([alpha], []).notAudited).toEqual({ banks: ['beta'], logs: [LOG] });
+      expect(audit([alpha, beta], []).notAudited).toEqual({ banks: [], logs: [LOG] });
+      const minted = payment(6, 'nowhere/nobody', 'beta/bob', 777n);
+      for (const step of ['prepare', 'settle'] as const) advance(stores[1]!, step, [minted]);
+      expect(audit().notAudited).toEqual({ banks: ['nowhere'], logs: [] });
     });
 
     it('knows doubt from damage: a transfer settled at one bank and prepared at the other', async () => {

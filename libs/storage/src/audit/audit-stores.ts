@@ -9,7 +9,7 @@ import { StoreError } from '../store-error.ts';
 import type { StoreKind } from '../store-file.ts';
 import { Findings, type AuditReport, type Finding } from './audit-report.ts';
 import { proveBooks, proveHolds, type Books } from './bank-books.ts';
-import { checkClearing, halfSettled, type HalfSettled } from './clearing.ts';
+import { checkClearing, halfSettled, peersNotAudited, type HalfSettled } from './clearing.ts';
 import { checkEntries, findLeg, readTransfers, type BankTransfer } from './leg-stream.ts';
 import { mergeByKey, type Keyed } from './ordered-merge.ts';
 import { openSnapshot, type Snapshot } from './snapshot.ts';
@@ -44,9 +44,11 @@ export function auditStores(options: AuditOptions): AuditReport {
   const scope: AuditScope = { banks: new Set(stores.banks.map(({ name }) => name)), logs: new Set(stores.gateways.map(({ name }) => name)) };
   let books: Books[];
   let pass: Pass;
+  let logs: string[];
   try {
     books = stores.banks.map((snapshot) => proveBooks(snapshot, report));
     pass = readAll(books, stores, scope, findings);
+    logs = logsNotAudited(stores.banks, scope);
   } finally {
     closeAll(stores);
   }
@@ -67,7 +69,14 @@ export function auditStores(options: AuditOptions): AuditReport {
     transfersChecked: pass.transfers,
     inDoubt: pass.inDoubt,
     violations,
+    notAudited: { banks: peersNotAudited(books, scope), logs },
   };
+}
+
+/** Decision logs that banks have legs of, and that are not audited. */
+function logsNotAudited(banks: readonly Snapshot[], { logs }: AuditScope): string[] {
+  const met = banks.flatMap((bank) => [...bank.rows('SELECT log_id FROM logs')].map(([logId]) => String(logId)));
+  return [...new Set(met)].filter((logId) => !logs.has(logId)).sort();
 }
 
 interface Stores {

@@ -27,7 +27,7 @@ export function checkClearing(books: readonly Books[], apart: ReadonlyMap<string
   const banks = new Set(books.map(({ bank }) => bank));
   for (const { bank, accounts } of books) {
     for (const { kind, name, currency, posted, label } of accounts.values()) {
-      const peer = name.slice(0, name.lastIndexOf('/'));
+      const peer = peerOfClearing(name);
       if (kind !== 'clearing' || !banks.has(peer)) continue;
       const pair = pairOf(bank, peer, currency);
       const entry = sums.get(pair) ?? { sum: 0n, ids: [] };
@@ -41,6 +41,17 @@ export function checkClearing(books: readonly Books[], apart: ReadonlyMap<string
     if (off === 0n) return [];
     return ids.map((id): Finding => ({ invariant: 2, message: `the clearing accounts of ${pair} are not opposite: they are ${off} apart`, id }));
   });
+}
+
+/** Banks that the books have clearing accounts towards, and that are not audited. */
+export function peersNotAudited(books: readonly Books[], { banks }: AuditScope): string[] {
+  const clearing = books.flatMap(({ accounts }) => [...accounts.values()].filter(({ kind }) => kind === 'clearing'));
+  return [...new Set(clearing.map(({ name }) => peerOfClearing(name)))].filter((peer) => !banks.has(peer)).sort();
+}
+
+/** `beta/EUR` is the account towards beta. */
+function peerOfClearing(name: string): string {
+  return name.slice(0, name.lastIndexOf('/'));
 }
 
 function pairOf(one: string, other: string, currency: string): string {
