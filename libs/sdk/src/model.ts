@@ -1,6 +1,6 @@
 // The public data types: plain values, with accounts written `alpha/alice` and money as a currency with bigint minor units.
 
-import type { Money } from '@strife/ledger';
+import type { DeclineReason as LedgerReason, Money } from '@strife/ledger';
 
 /** An account at a bank, as in `alpha/alice`. */
 export interface AccountAddress {
@@ -9,16 +9,7 @@ export interface AccountAddress {
 }
 
 /** Why a transfer was declined. A reason that this release does not know is `unspecified`. */
-export type DeclineReason =
-  | 'insufficient_funds'
-  | 'no_such_payer'
-  | 'no_such_payee'
-  | 'payer_frozen'
-  | 'payee_frozen'
-  | 'payer_currency'
-  | 'payee_currency'
-  | 'limit_exceeded'
-  | 'unspecified';
+export type DeclineReason = LedgerReason | 'unspecified';
 
 /** A payment, as the gateway that decided it tells it. */
 export interface Transfer {
