@@ -1,9 +1,8 @@
-// strife.bank.v1.BankService: logins, and what a granted gateway may read of one account.
+// strife.bank.v1.BankService, the reads: what a granted gateway may know of one account.
 
-import { GrantError, PasswordOutOfRangeError, PasswordsBusyError, TooManyLoginsError } from '@strife/auth';
-import type { Grants, LoginLimiter, Passwords } from '@strife/auth';
+import type { Grants } from '@strife/auth';
 import { available } from '@strife/ledger';
-import { declineReasonToWire, rpcError, transferIdFromWire, transferIdToWire } from '@strife/service';
+import { declineReasonForPayee, declineReasonToWire, rpcError, transferIdFromWire, transferIdToWire } from '@strife/service';
 import type { BankServiceImplementation, TransferRecord } from '@strife/stubs/bank';
 import { DeclineReason, TransferState } from '@strife/stubs/type';
 import type { Balance, Entry } from '@strife/stubs/type';
@@ -11,18 +10,19 @@ import { CursorError } from '@strife/storage';
 import type { HistoryEntry, LedgerStore, Page, StoredLeg } from '@strife/storage';
 import type { Account } from '@strife/ledger';
 import { Status } from 'nice-grpc-common';
+import { malformed, refuseGrant } from './login-api.ts';
 
 export const PAGE_ITEMS_MAX = 1000;
 const PAGE_ITEMS = 50;
 
 export interface AccountApiOptions {
   readonly store: LedgerStore;
-  readonly passwords: Passwords;
-  readonly logins: LoginLimiter;
   readonly grants: Grants;
 }
 
-export function createAccountApi({ store, passwords, logins, grants }: AccountApiOptions): BankServiceImplementation {
+export type AccountApi = Pick<BankServiceImplementation, 'getAccount' | 'listEntries' | 'getTransfer' | 'listTransfers'>;
+
+export function createAccountApi({ store, grants }: AccountApiOptions): AccountApi {
   async function granted(grant: string): Promise<Account> {
     const { account: name } = await grants.verify(grant).catch(refuseGrant);
     const account = store.account('customer', name);
@@ -31,17 +31,6 @@ export function createAccountApi({ store, passwords, logins, grants }: AccountAp
   }
 
   return {
-    async authenticate({ username, password }) {
-      // An unknown user takes as long as a wrong password, and gets the same answer.
-      const right = await logins.attempt(username, () => passwords.verify(store.userHash(username), password)).catch(refusePassword);
-      const account = store.account('customer', username);
-      if (!right || account === undefined) {
-        throw rpcError({ code: Status.UNAUTHENTICATED, reason: 'WRONG_CREDENTIALS', message: 'username or password is wrong', outcome: 'not_applied', retryable: false });
-      }
-      const { grant, expiresAtMs } = await grants.issue({ account: account.name, currency: account.currency });
-      return { account: account.name, currency: account.currency, grant, expiresAtUnixMs: BigInt(expiresAtMs) };
-    },
-
     async getAccount({ grant }) {
       return { balance: balanceOf(store.bank, await granted(grant)) };
     },
@@ -58,11 +47,11 @@ export function createAccountApi({ store, passwords, logins, grants }: AccountAp
       const id = transferIdFromWire(transferId);
       const leg = store.transfer(id);
       const record = leg === undefined ? undefined : recordToWire(leg);
-      const isParty = [record?.from, record?.to].some((party) => party?.bank === store.bank && party.account === name);
-      if (record === undefined || !isParty) {
+      const [isPayer, isPayee] = [record?.from, record?.to].map((party) => party?.bank === store.bank && party.account === name);
+      if (record === undefined || !(isPayer || isPayee)) {
         throw rpcError({ code: Status.NOT_FOUND, reason: 'NO_SUCH_TRANSFER', field: 'id', message: `id: ${name} has no transfer ${id}`, outcome: 'not_applied', retryable: false });
       }
-      return { transfer: record };
+      return { transfer: isPayer ? record : { ...record, declineReason: declineReasonForPayee(record.declineReason) } };
     },
 
     async listTransfers({ grant, pageSize, pageToken }) {
@@ -85,24 +74,6 @@ export function balanceOf(bank: string, account: Account): Balance {
 
 export function noSuchAccount(name: string): Error {
   return rpcError({ code: Status.NOT_FOUND, reason: 'NO_SUCH_ACCOUNT', field: 'account', message: `account: this bank has no account ${name}`, outcome: 'not_applied', retryable: false });
-}
-
-export function malformed(field: string, message: string): Error {
-  return rpcError({ code: Status.INVALID_ARGUMENT, reason: 'INVALID_ARGUMENT', field, message: `${field}: ${message}`, outcome: 'not_applied', retryable: false });
-}
-
-export function refusePassword(error: unknown): never {
-  if (error instanceof PasswordOutOfRangeError) throw malformed('password', error.message.replace(/^password: /, ''));
-  if (error instanceof TooManyLoginsError) {
-    throw rpcError({ code: Status.RESOURCE_EXHAUSTED, reason: error.code, field: 'username', message: `username: ${error.message}`, outcome: 'not_applied', retryable: false });
-  }
-  if (!(error instanceof PasswordsBusyError)) throw error;
-  throw rpcError({ code: Status.RESOURCE_EXHAUSTED, reason: 'LOGINS_BUSY', message: 'too many logins at once; try again', outcome: 'not_applied', retryable: true });
-}
-
-function refuseGrant(error: unknown): never {
-  if (!(error instanceof GrantError)) throw error;
-  throw rpcError({ code: Status.UNAUTHENTICATED, reason: error.code, field: 'authorization', message: 'authorization: the bank no longer accepts this login; log in again', outcome: 'not_applied', retryable: false });
 }
 
 function readPage<Item>(pageSize: number, pageToken: string, read: (size: number, cursor?: string) => Page<Item>): Page<Item> {

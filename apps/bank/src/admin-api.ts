@@ -6,7 +6,8 @@ import { namePattern, nameRule, parseTransferId, rpcError } from '@strife/servic
 import type { AdminServiceImplementation } from '@strife/stubs/bank';
 import type { LedgerStore } from '@strife/storage';
 import { Status } from 'nice-grpc-common';
-import { balanceOf, malformed, noSuchAccount, refusePassword } from './account-api.ts';
+import { balanceOf, noSuchAccount } from './account-api.ts';
+import { malformed, refusePassword } from './login-api.ts';
 
 export function createAdminApi(store: LedgerStore, passwords: Passwords): AdminServiceImplementation {
   return {

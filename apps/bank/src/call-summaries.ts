@@ -2,9 +2,10 @@
 
 import { summarizeTransferIds } from '@strife/service';
 import type { Summarize } from '@strife/service';
-import type { DecideRequest, PrepareRequest } from '@strife/stubs/bank';
+import type { DecideRequest, ExplainTransferRequest, PrepareRequest } from '@strife/stubs/bank';
 
 export const callSummaries: Readonly<Record<string, Summarize>> = {
+  '/strife.bank.v1.BankService/ExplainTransfer': (request) => summarizeTransferIds([(request as ExplainTransferRequest).transferId]),
   '/strife.bank.v1.ParticipantService/Prepare': (request) => summarizeTransferIds((request as PrepareRequest).legs.map(({ transferId }) => transferId)),
   '/strife.bank.v1.ParticipantService/Decide': (request) =>
     summarizeTransferIds((request as DecideRequest).decisions.map(({ transferId }) => transferId)),

@@ -17,7 +17,7 @@ export interface GatewayNetwork {
 export interface GatewayNetworkOptions {
   readonly registry: Registry;
   readonly openChannel: (gateway: Instance) => Channel;
-  /** A gateway that serves this log has appeared. */
+  /** A gateway that serves this log has appeared, or was started again. */
   readonly onLogServed: (log: LogId) => void;
 }
 
@@ -26,6 +26,8 @@ const INQUIRY_TIMEOUT_MS = 2000;
 interface Gateway {
   readonly address: string;
   readonly log: LogId;
+  /** Which start of it. */
+  readonly run: string | undefined;
   readonly channel: Channel;
   readonly client: CoordinatorServiceClient;
 }
@@ -48,11 +50,17 @@ export function createGatewayNetwork({ registry, openChannel, onLogServed }: Gat
     const log = instance.meta['logId'] ?? '';
     // The connection proves that the gateway has the name that it registered; the log's name says whose it is.
     if (gatewayOfLog(log) !== instance.id) return;
+    const { run } = instance.meta;
     const known = gateways.get(instance.id);
-    if (known?.address === address && known.log === log) return;
-    known?.channel.close();
-    const channel = openChannel(instance);
-    gateways.set(instance.id, { address, log, channel, client: createClient(CoordinatorServiceDefinition, channel) });
+    const isSamePlace = known?.address === address && known.log === log;
+    if (isSamePlace && known.run === run) return;
+    if (isSamePlace) {
+      gateways.set(instance.id, { ...known, run });
+    } else {
+      known?.channel.close();
+      const channel = openChannel(instance);
+      gateways.set(instance.id, { address, log, run, channel, client: createClient(CoordinatorServiceDefinition, channel) });
+    }
     onLogServed(log);
   }
 

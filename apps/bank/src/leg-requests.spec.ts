@@ -10,12 +10,17 @@ const body = { from: { bank: 'alpha', account: 'alice' }, to: { bank: 'beta', ac
 const id = '0190f8a2-7c1e-7d3a-9f6b-2b1c3d4e5f60';
 const good: Leg = {
   transferId: transferIdToWire(id), attempt: 1, fingerprint: fingerprintToWire(fingerprintOf(body)), side: Side.DEBIT,
-  payerAccount: 'alice', payeeAccount: 'bob', peerBank: 'beta', currency: 'EUR', amountMinor: 5n, memo: '', deadlineUnixMs: 9n, grantIndex: 0,
+  payerAccount: 'alice', payeeAccount: 'bob', peerBank: 'beta', currency: 'EUR', amountMinor: 5n, memo: '', deadlineUnixMs: 9n, grantIndex: 0, expiresAtUnixMs: 0n,
 };
 
 it('reads both halves of one transfer as the same body', () => {
   expect(readLeg(good, 'log-1', 'alpha')).toEqual({ kind: 'ok', value: { id, log: 'log-1', attempt: 1, fingerprint: fingerprintOf(body), terms: { body, side: 'debit', deadlineMs: 9 } } });
   expect(readLeg({ ...good, side: Side.CREDIT, peerBank: 'alpha' }, 'log-1', 'beta')).toMatchObject({ value: { terms: { body, side: 'credit' } } });
+});
+
+it('reads when the payer no longer wants it, and 0 as never', () => {
+  expect(readLeg({ ...good, expiresAtUnixMs: 77n }, 'log-1', 'alpha')).toMatchObject({ value: { expiresAtMs: 77 } });
+  expect(readLeg(good, 'log-1', 'alpha')).toMatchObject({ value: { expiresAtMs: undefined } });
 });
 
 describe('names the field of a malformed leg', () => {
@@ -25,6 +30,8 @@ describe('names the field of a malformed leg', () => {
     [{ attempt: 2 ** 31 }, 'attempt'],
     [{ deadlineUnixMs: -1n }, 'deadline_unix_ms'],
     [{ deadlineUnixMs: 2n ** 63n - 1n }, 'deadline_unix_ms'],
+    [{ expiresAtUnixMs: -1n }, 'expires_at_unix_ms'],
+    [{ expiresAtUnixMs: 2n ** 63n - 1n }, 'expires_at_unix_ms'],
     [{ payeeAccount: 'b\u0000b' }, 'payee_account'],
     [{ peerBank: 'x'.repeat(64) }, 'peer_bank'],
     [{ fingerprint: Buffer.alloc(17) }, 'fingerprint'],

@@ -16,8 +16,9 @@ export function readLeg(leg: Leg, log: LogId, bank: BankName): Read<PrepareComma
   const body = bodyOf(leg, bank);
   const fingerprint = fingerprintFromWire(leg.fingerprint);
   if (fingerprintOf(body) !== fingerprint) return { kind: 'wrong', field: 'fingerprint' };
+  const expiresAtMs = leg.expiresAtUnixMs === 0n ? undefined : Number(leg.expiresAtUnixMs);
   const terms = { body, side: sides[leg.side as keyof typeof sides], deadlineMs: Number(leg.deadlineUnixMs) };
-  return { kind: 'ok', value: { id: transferIdFromWire(leg.transferId), log, attempt: leg.attempt, fingerprint, terms } };
+  return { kind: 'ok', value: { id: transferIdFromWire(leg.transferId), log, attempt: leg.attempt, fingerprint, terms, expiresAtMs } };
 }
 
 export function readDecision(decision: WireDecision, log: LogId): Read<DecideCommand> {
@@ -48,6 +49,7 @@ function wrongField(leg: Leg, bank: BankName): string | undefined {
   if (leg.amountMinor <= 0n || leg.amountMinor > AMOUNT_MINOR_MAX) return 'amount_minor';
   if (!memoFits(leg.memo)) return 'memo';
   if (leg.deadlineUnixMs < 0n || leg.deadlineUnixMs > UNIX_MS_MAX) return 'deadline_unix_ms';
+  if (leg.expiresAtUnixMs < 0n || leg.expiresAtUnixMs > UNIX_MS_MAX) return 'expires_at_unix_ms';
   return undefined;
 }
 

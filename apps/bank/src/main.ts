@@ -1,22 +1,27 @@
 // A bank: wires its services together, takes up what it holds in doubt, and serves.
 
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { createGrants, createLoginLimiter, createPasswords, openKeyRing } from '@strife/auth';
+import {
+  createGrants, createLoginLimiter, createPasswords, createRefreshLimiter, GRANT_LIFETIME_MS, openKeyRing, openLoginSessions, openSecret,
+} from '@strife/auth';
 import type { Passwords } from '@strife/auth';
 import { openDiscovery } from '@strife/discovery';
-import { deposit, mayCredit, mayDebit } from '@strife/ledger';
-import { createLogger, createRotatingChannel, createServiceServer, endWithParent, runService } from '@strife/service';
+import * as ledger from '@strife/ledger';
+import { createLogger, createRotatingChannel, createServiceServer, endWithParent, Registry, runService, serveMetrics } from '@strife/service';
 import type { RunningService } from '@strife/service';
-import { openLedgerStore } from '@strife/storage';
+import { createLedgerResource, openLedgerStore } from '@strife/storage';
 import type { LedgerStore } from '@strife/storage';
 import { AdminServiceDefinition, BankServiceDefinition, ParticipantServiceDefinition } from '@strife/stubs/bank';
 import { createInquirer, createParticipant, systemClock } from '@strife/two-phase-commit';
 import { createAccountApi } from './account-api.ts';
 import { createAdminApi } from './admin-api.ts';
+import { createLegMetrics } from './bank-metrics.ts';
 import { callSummaries } from './call-summaries.ts';
 import { readConfig } from './config.ts';
+import { createExplainApi } from './explain-api.ts';
 import { createGatewayNetwork } from './gateway-network.ts';
-import { createLedgerResource } from './ledger-resource.ts';
+import { createLoginApi } from './login-api.ts';
 import { createParticipantApi } from './participant-api.ts';
 import { readSeedFile } from './seed.ts';
 
@@ -30,22 +35,28 @@ async function start(): Promise<RunningService> {
   const seeds = config.seed === undefined ? [] : await readSeedFile(config.seed);
   const logger = createLogger({ service, directory: config.logDir, level: config.logLevel, terminal: true });
   const discovery = await openDiscovery({
-    ...config, mode: config.discovery, role: 'bank', onProblem: (problem) => logger.warn('discovery problem', { problem }),
+    ...config, mode: config.discovery, role: 'bank', onProblem: (problem) => logger.log(problem.severity ?? 'warn', 'discovery problem', { problem }),
   });
   const { registry, certificates } = discovery;
   const certificateProblem = (error: Error): void => void logger.error('a new certificate cannot be used; the one before stays', { error });
 
   const store = openLedgerStore({
-    file: join(config.dataDir, `${service}.sqlite`), bank, nowMs: clock.nowMs, ledger: { mayDebit, mayCredit, deposit }, onFatal: fatal,
+    file: join(config.dataDir, `${service}.sqlite`), bank, nowMs: clock.nowMs, ledger, onFatal: fatal,
   });
   const passwords = createPasswords({});
   const opened = await openSeedAccounts(store, passwords, seeds);
   const keys = await openKeyRing({ file: join(config.dataDir, `${service}.jwk`) });
-  const grants = createGrants({ keys, bank, nowMs: clock.nowMs });
+  const sessions = openLoginSessions({
+    store: store.sessions, secret: await openSecret(join(config.dataDir, `${service}.refresh-secret`)), bank,
+    lifetimeMs: config.refreshLifetimeMs, grantLifetimeMs: GRANT_LIFETIME_MS, nowMs: clock.nowMs,
+  });
+  const grants = createGrants({ keys, bank, hasEnded: sessions.hasEnded, nowMs: clock.nowMs });
 
+  const metrics = new Registry();
+  const legs = createLegMetrics(metrics, store, clock);
   const participant = createParticipant({
     bank, clock,
-    resource: createLedgerResource(store),
+    resource: legs.observeWrites(createLedgerResource(store, ledger)),
     onPrepared: (leg) => inquirer.track(leg),
     onEnded: (id) => inquirer.forget(id),
     onAlarm: (alarm) => logger.error('an invariant of the protocol is broken', alarm),
@@ -66,19 +77,25 @@ async function start(): Promise<RunningService> {
     onLogServed: (log) => inquirer.wake(log),
   });
 
-  const server = createServiceServer({ name: service, host: config.host, port: config.port, tls: certificates, intentions: discovery.intentions, logger, access, summarize: callSummaries });
-  server.add(BankServiceDefinition, createAccountApi({ store, passwords, logins: createLoginLimiter(), grants }));
-  server.add(ParticipantServiceDefinition, createParticipantApi({ bank, participant, grants }));
+  const server = createServiceServer({ name: service, host: config.host, port: config.port, tls: certificates, intentions: discovery.intentions, logger, access, metrics, summarize: callSummaries });
+  server.add(BankServiceDefinition, {
+    ...createLoginApi({ store, passwords, logins: createLoginLimiter(), refreshes: createRefreshLimiter(), sessions, grants }),
+    ...createAccountApi({ store, grants }),
+    ...createExplainApi({ store, grants }),
+  });
+  server.add(ParticipantServiceDefinition, createParticipantApi({ bank, participant: legs.observeCalls(participant), grants }));
   server.add(AdminServiceDefinition, createAdminApi(store, passwords));
   const { port, address } = await server.listen();
-  const registration = await registry.register({ service: 'bank', id: bank, host: config.host, port, meta: { bank, version: VERSION } });
-  logger.info(`ready on ${address}`, { accountsOpened: opened, inDoubt: inDoubt.length });
+  const shown = config.metricsPort === undefined ? undefined : await serveMetrics({ registry: metrics, host: config.metricsHost, port: config.metricsPort });
+  const registration = await registry.register({ service: 'bank', id: bank, ...(config.advertise ?? { host: config.host, port }), meta: { bank, version: VERSION, run: randomUUID() } });
+  logger.info(`ready on ${address}`, { accountsOpened: opened, inDoubt: inDoubt.length, ...(shown === undefined ? {} : { metrics: shown.url }) });
   endWithParent();
 
   return {
     logger,
     async stop() {
       await registration.leave();
+      await shown?.close();
       await server.stop(config.drainTimeoutMs);
       inquirer.stop();
       gateways.close();

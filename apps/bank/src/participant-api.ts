@@ -101,6 +101,8 @@ function refuseOverload(error: unknown): never {
 }
 
 const emptyVote: WireVote = { kind: VoteKind.UNSPECIFIED, reason: DeclineReason.UNSPECIFIED, fence: 0, field: '', replayed: false, atUnixMs: 0n };
+/** What nearly every leg gets. */
+const yes: WireVote = Object.freeze({ ...emptyVote, kind: VoteKind.YES });
 
 const voteKinds = {
   yes: VoteKind.YES, no: VoteKind.NO, committed: VoteKind.COMMITTED, fenced: VoteKind.FENCED, busy: VoteKind.BUSY,
@@ -108,6 +110,7 @@ const voteKinds = {
 } satisfies Record<Vote['kind'], VoteKind>;
 
 function voteToWire(vote: Vote): WireVote {
+  if (vote.kind === 'yes') return yes;
   const wire = { ...emptyVote, kind: voteKinds[vote.kind] };
   switch (vote.kind) {
     case 'no':

@@ -2,8 +2,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { deposit, mayCredit, mayDebit } from '@strife/ledger';
-import { openDecisionLog, openLedgerStore } from '@strife/storage';
+import { makeStores } from './testing/bank-stores.ts';
 import { emptyFolder, type StrifeFolder } from './testing/strife-folder.ts';
 
 let folder: StrifeFolder;
@@ -16,22 +15,8 @@ afterEach(() => folder.remove());
 
 const audit = (...args: string[]) => folder.strife(['audit', ...args]);
 
-/** A stopped cluster of one gateway and two banks, with 30.00 EUR in them. */
-function makeStores(): void {
-  const onFatal = (error: Error): never => {
-    throw error;
-  };
-  for (const [bank, username, openingMinor] of [['alpha', 'alice', 1_000n], ['beta', 'bob', 2_000n]] as const) {
-    const file = join(folder.path, `bank-${bank}.sqlite`);
-    const store = openLedgerStore({ file, bank, nowMs: Date.now, ledger: { mayDebit, mayCredit, deposit }, onFatal });
-    store.createUsers([{ username, passwordHash: '-', currency: 'EUR', openingMinor }]);
-    store.close();
-  }
-  openDecisionLog({ file: join(folder.path, 'gateway-g1.sqlite'), nowMs: Date.now, mayReplace: () => true, onFatal }).close();
-}
-
 it('finds the books of a stopped cluster in order', async () => {
-  makeStores();
+  makeStores(folder.path);
   const run = await audit('--data-dir', folder.path);
   expect(run).toMatchObject({ code: 0, stderr: '' });
   expect(run.stdout).toContain('Clean: money is conserved. 0 transfers checked, 0 in doubt.\n');
@@ -39,7 +24,7 @@ it('finds the books of a stopped cluster in order', async () => {
 });
 
 it('names an invariant that is broken, and the ids, with exit 1', async () => {
-  makeStores();
+  makeStores(folder.path);
   const store = new DatabaseSync(join(folder.path, 'bank-alpha.sqlite'));
   store.exec("UPDATE accounts SET posted = posted + 1 WHERE name = 'alice'");
   store.close();

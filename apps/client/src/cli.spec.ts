@@ -61,6 +61,16 @@ describe('login', () => {
     expect(gateway.bank.sessions.size).toBe(sessionsBefore);
     expect(await strife(['whoami'])).toMatchObject({ code: 0, stdout: 'beta/bob\n' });
   });
+
+  it('says until when the session before lives that could not be revoked', async () => {
+    const { stdout } = await logIn();
+    const [, end] = /until (.*)\./.exec(stdout)!;
+    gateway.failNext('logout', async () => {
+      throw refusal(13, 'broken', { reason: 'INTERNAL' });
+    });
+    const run = await logIn('beta/bob');
+    expect(run).toMatchObject({ code: 0, stderr: expect.stringContaining(`alpha/alice before could not be revoked; it is forgotten here and lives until ${end}.`) });
+  });
 });
 
 describe('logout', () => {
@@ -73,12 +83,18 @@ describe('logout', () => {
     expect(await strife(['logout'])).toMatchObject({ code: 0, stdout: 'Nobody is logged in.\n' });
   });
 
-  it('forgets it even when the gateway cannot be told, and says until when the token lives', async () => {
-    await logIn();
+  it('keeps it when the gateway cannot be told, says until when it lives, and revokes it when repeated', async () => {
+    const { stdout } = await logIn();
+    const [, end] = /until (.*)\./.exec(stdout)!;
+    const before = gateway.bank.sessions.size;
     gateway.failNext('logout', async () => {
       throw refusal(13, 'broken', { reason: 'INTERNAL' });
     });
-    expect(await strife(['logout'])).toMatchObject({ code: 1, stderr: expect.stringContaining('the token is valid until') });
+    const failed = await strife(['logout']);
+    expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining(`Repeat: strife logout. Without it the session lives until ${end}.`) });
+    expect(await strife(['whoami'])).toMatchObject({ code: 0 });
+    expect(await strife(['logout'])).toMatchObject({ code: 0 });
+    expect(gateway.bank.sessions.size).toBe(before - 1);
     expect(await strife(['whoami'])).toMatchObject({ code: 3 });
   });
 });
@@ -116,7 +132,7 @@ describe('pay', () => {
     ['0', 'amount'],
     ['0.00', 'amount'],
     ['-5', 'amount'],
-    ['1,000.00', 'amount'],
+    ['1,000', 'amount'],
     ['1.234', 'amount'],
     ['ten', 'amount'],
     ['99999999999999999999', 'amount'],
@@ -196,6 +212,20 @@ describe('looking', () => {
     expect(await strife(['transfer', 'show', 'nonsense'])).toMatchObject({ code: 2 });
   });
 
+  it('explains a transfer as an aligned timeline, and names who is missing with exit 0', async () => {
+    await strife(['pay', 'beta/bob', '1', '--id', ID.replace('1', '3')]);
+    const explained = await strife(['transfer', 'explain', ID.replace('1', '3')]);
+    expect(explained).toMatchObject({ code: 0, stderr: '' });
+    expect(explained.stdout.split('\n').slice(-5)).toEqual([
+      expect.stringMatching(/^When +Where +Attempt  What +Detail$/),
+      expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}  gateway test +1  attempt  asks both banks$/),
+      expect.stringMatching(/^- +gateway test +other +something new$/),
+      'missing: bank beta: bank beta cannot be reached',
+      '',
+    ]);
+    expect(await strife(['transfer', 'explain', ID.replace('1', '2')])).toMatchObject({ code: 5 });
+  });
+
   it('says with exit 3 that a session was revoked elsewhere', async () => {
     for (const token of gateway.bank.sessions.keys()) gateway.bank.logout(token);
     const run = await strife(['balance']);
@@ -239,7 +269,7 @@ describe('every command', () => {
 
   it('needs a terminal for the menu', async () => {
     expect(await strife([])).toMatchObject({ code: 2, stderr: expect.stringContaining('strife --help') });
-    expect(await strife(['alpha', 'alice'])).toMatchObject({ code: 2, stderr: expect.stringContaining('terminal') });
+    expect(await strife(['alpha', 'alice'])).toMatchObject({ code: 2, stderr: expect.stringContaining('password on stdin') });
   });
 
   it('says with exit 7 that no gateway is there, or that it is none', async () => {
@@ -261,9 +291,9 @@ describe('settings', () => {
     const below = join(folder.path, 'a', 'b');
     mkdirSync(below, { recursive: true });
     const verbose = async (args: string[], env = {}) => (await strife(['whoami', '-v', ...args], { cwd: below, env })).stderr;
-    expect(await verbose([])).toContain(`gateways ${gateway.address}; `);
-    expect(await verbose([], { STRIFE_GATEWAYS: 'v:1,w:2' })).toContain('gateways v:1, w:2; ');
-    expect(await verbose(['--gateways', 'f:3'], { STRIFE_GATEWAYS: 'v:1' })).toContain('gateways f:3; ');
+    expect(await verbose([])).toContain(`gateways by list: ${gateway.address}; `);
+    expect(await verbose([], { STRIFE_GATEWAYS: 'v:1,w:2' })).toContain('gateways by list: v:1, w:2; ');
+    expect(await verbose(['--gateways', 'f:3'], { STRIFE_GATEWAYS: 'v:1' })).toContain('gateways by list: f:3; ');
     expect((await strife(['whoami'], { cwd: below })).stderr).not.toContain('profile');
   });
 

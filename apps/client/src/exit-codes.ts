@@ -18,7 +18,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 const MEANINGS = {
   ok: 'done',
-  internal: 'internal error, or the audit found a violation',
+  internal: 'internal error, or the audit or the doctor found something wrong',
   usage: 'wrong usage: a bad argument or setting; nothing was done',
   authentication: 'not logged in, wrong password, or the session is over',
   declined: 'declined by a bank, for ever under this id; nothing moved',
@@ -26,8 +26,8 @@ const MEANINGS = {
   conflict: 'the id was used for another payment; nothing moved now',
   unavailable: 'a gateway or bank cannot be reached; nothing moved',
   outcomeUnknown: 'it is not known whether the payment was made: ask again with the same id',
-  queued: 'queued for later (reserved)',
-  interrupted: 'interrupted; no payment was sent',
+  queued: 'queued for later: saved, and not delivered yet',
+  interrupted: 'interrupted: nothing was sent but what the queue tells of',
 } satisfies Record<keyof typeof EXIT, string>;
 
 /** The table as text, a line for each code. */

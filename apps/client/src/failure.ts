@@ -44,7 +44,13 @@ const EXIT_CODE_OF_SDK_ERROR: Partial<Record<string, ExitCode>> = {
   UnavailableError: EXIT.unavailable,
   OutcomeUnknownError: EXIT.outcomeUnknown,
   TlsError: EXIT.unavailable,
+  QueueFullError: EXIT.unavailable,
+  QueueNotEmptyError: EXIT.usage,
+  QueueStorageError: EXIT.internal,
 };
+
+/** What was asked for cannot be done to this payment of the queue, and was not. */
+const USAGE_CODES: ReadonlySet<string> = new Set(['QUEUE_ENDED', 'QUEUE_MAY_BE_APPLIED']);
 
 const LOGIN_HINT = 'Log in: strife login <bank> <user>';
 
@@ -76,6 +82,7 @@ function describeSdkError(error: StrifeError): Failure {
 }
 
 function sdkExitCode(error: StrifeError): ExitCode {
+  if (USAGE_CODES.has(error.code)) return EXIT.usage;
   if (error.outcome === 'unknown') return EXIT.outcomeUnknown;
   if (error.code === 'CANCELLED') return EXIT.interrupted;
   return EXIT_CODE_OF_SDK_ERROR[error.name] ?? EXIT.internal;

@@ -4,9 +4,30 @@ import { formatAmount, type Money } from '@strife/ledger';
 import type { Balance, Entry, Transfer } from '@strife/sdk';
 import type { Document } from './output.ts';
 
-/** `12.50 EUR` */
+/** `1234.50 EUR`; in a person's locale, by LC_ALL, LC_MONETARY or LANG, as it is written there: `1.234,50 EUR`. */
 export function moneyText(money: Money): string {
-  return `${formatAmount(money)} ${money.currency}`;
+  const plain = formatAmount(money);
+  const digits = plain.split('.')[1]?.length ?? 0;
+  numberFormats ??= new Map();
+  let format = numberFormats.get(digits);
+  if (!format) numberFormats.set(digits, (format = numberFormat(digits)));
+  return `${format(plain)} ${money.currency}`;
+}
+
+let numberFormats: Map<number, (plain: string) => string> | undefined;
+
+function numberFormat(digits: number): (plain: string) => string {
+  const { LC_ALL, LC_MONETARY, LANG } = process.env;
+  const [name = ''] = (LC_ALL || LC_MONETARY || LANG || '').split(/[.@]/);
+  if (name === '' || name === 'C' || name === 'POSIX') return (plain) => plain;
+  try {
+    const options = { minimumFractionDigits: digits, maximumFractionDigits: digits, numberingSystem: 'latn' };
+    const format = new Intl.NumberFormat(name.replaceAll('_', '-'), options);
+    // Text keeps every digit; a number would not.
+    return (plain) => format.format(plain as `${number}`);
+  } catch {
+    return (plain) => plain;
+  }
 }
 
 /** As `moneyText`, with a plus where money came in: `+12.50 EUR`. */
@@ -31,7 +52,8 @@ export function moneyDocument({ currency, minorUnits }: Money): Document {
 }
 
 export function transferDocument(transfer: Transfer): Document {
-  return { ...transfer, amount: moneyDocument(transfer.amount) };
+  const { id, from, to, amount, memo, state, declineReason, replayed, createdAt, decidedAt } = transfer;
+  return { id, from, to, amount: moneyDocument(amount), memo, state, declineReason, replayed, createdAt, decidedAt };
 }
 
 export function balanceDocument({ account, posted, held, available }: Balance): Document {
@@ -39,5 +61,6 @@ export function balanceDocument({ account, posted, held, available }: Balance): 
 }
 
 export function entryDocument(entry: Entry): Document {
-  return { ...entry, amount: moneyDocument(entry.amount), posted: moneyDocument(entry.posted) };
+  const { transferId, counterparty, amount, posted, memo, settledAt } = entry;
+  return { transferId, counterparty, amount: moneyDocument(amount), posted: moneyDocument(posted), memo, settledAt };
 }

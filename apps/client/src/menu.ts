@@ -1,46 +1,111 @@
-// `strife` alone on a terminal, or `strife <bank> <user>`: the interactive menu.
+// `strife` alone on a terminal, or `strife <bank> <user>`: the interactive menu. Payments go through the offline queue, which works
+// behind it: what it has to tell appears by itself.
 
 import type { Entry, Session, Strife } from '@strife/sdk';
 import { readAmount } from './amount.ts';
 import { balanceText } from './commands/balance.ts';
 import { historyTable } from './commands/history.ts';
-import { paidText } from './commands/pay.ts';
 import type { Context } from './context.ts';
+import { openDialog, type Dialog } from './dialog.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
 import { describeFailure, UsageError } from './failure.ts';
-import { isOver, withStrife } from './gateway.ts';
-import { askPassword } from './password.ts';
-import { reportPayment } from './payment-report.ts';
-import { promptChoice, promptText } from './prompts.ts';
+import { printable } from './format.ts';
+import { isOver, withQueue, withStranger } from './gateway.ts';
+import { menuInput, type MenuInput } from './menu-input.ts';
+import { followResults, type ResultFeed } from './menu-results.ts';
+import { queuedText } from './offline-payment.ts';
+import { promptPassword, promptText } from './prompts.ts';
 import { replaceSession } from './replace-session.ts';
-import { deleteSession, readSession } from './session-file.ts';
+import { forgetLogin, readSession } from './session-file.ts';
 
 const HISTORY_ITEMS = 20;
+/** So long the menu waits for a payment's result before it goes on; the result then comes as a notice. */
+const PATIENCE_MS = 3000;
 
-const CHOICES = [
-  { value: 'balance', label: 'Balance' },
-  { value: 'pay', label: 'Pay' },
-  { value: 'history', label: 'History' },
-  { value: 'logout', label: 'Log out' },
-  { value: 'quit', label: 'Quit, and stay logged in' },
-] as const;
+const CHOICES = ['balance', 'pay', 'history', 'offline payments', 'log out', 'quit'] as const;
+type Choice = (typeof CHOICES)[number];
+/** Said by a gateway, or by the SDK after it: this login is over for good. */
+const SESSION_IS_OVER: ReadonlySet<unknown> = new Set(['TOKEN_EXPIRED', 'TOKEN_REVOKED', 'SESSION_ENDED', 'SESSION_REVOKED', 'NOT_LOGGED_IN']);
+const QUESTION = `${CHOICES.map((choice, index) => `${index + 1} ${choice}`).join('   ')}\n> `;
 
-/** Runs until the person logs out or quits. A failed action is told, and the menu goes on. */
-export async function menu(context: Context, bank?: string, username?: string): Promise<void> {
-  if (!context.isInteractive) {
-    throw new UsageError('the menu needs a terminal', { hint: 'Name a command; see strife --help' });
+/** Runs until the person logs out, quits or has no more to say. A failed action is told, and the menu goes on. */
+export async function menu(context: Context, bank?: string, username?: string): Promise<ExitCode> {
+  const input = await menuInput(context, bank !== undefined);
+  try {
+    const isLoggedIn = await logInIfNeeded(context, input, bank, username);
+    if (!isLoggedIn) return EXIT.interrupted;
+    return await withQueue(context, {}, (strife) => converse(context, input, strife));
+  } finally {
+    input.end();
   }
-  const stored = usableSession(context, bank, username);
-  const session = stored ?? (await logInAtTerminal(context, bank, username));
-  if (!session) return;
-  context.output.message(`Hello ${session.account}.`);
-  await withStrife(context, session, async (strife) => {
-    for (;;) {
-      const choice = await promptChoice('What would you like to do?', CHOICES);
-      if (choice === undefined || choice === 'quit') return;
-      const isOut = await attempt(context, () => act(context, strife, choice));
-      if (isOut) return;
-    }
+}
+
+/** What one run of the menu works with. */
+interface Conversation {
+  readonly context: Context;
+  readonly dialog: Dialog;
+  readonly strife: Strife;
+  readonly account: string;
+  readonly results: ResultFeed;
+  /** Aborts at the first Ctrl-C. */
+  readonly interruption: AbortSignal;
+}
+
+/** The dialog reads the keyboard from here on, and only from here: what reads a password must be alone with it. */
+async function converse(context: Context, input: MenuInput, strife: Strife): Promise<ExitCode> {
+  const dialog = openDialog(input.stream, input.answers);
+  const interruption = new AbortController();
+  dialog.onInterrupt(() => {
+    if (interruption.signal.aborted) process.exit(EXIT.interrupted);
+    interruption.abort();
   });
+  context.signal.addEventListener('abort', () => dialog.close(), { once: true });
+  try {
+    using results = followResults(strife.queue, (payment) => dialog.say(queuedText(payment)), (error) => dialog.say(describeFailure(error).message));
+    const account = strife.session?.account ?? '';
+    dialog.say(`Hello ${account}.`);
+    return await serve({ context, dialog, strife, account, results, interruption: interruption.signal });
+  } finally {
+    dialog.close();
+  }
+}
+
+async function serve(conversation: Conversation): Promise<ExitCode> {
+  const { context, dialog, interruption } = conversation;
+  for (;;) {
+    const typed = interruption.aborted ? undefined : await dialog.ask(QUESTION);
+    if (context.signal.aborted) return EXIT.interrupted;
+    if (interruption.aborted) return await leave(conversation);
+    if (typed === undefined) return await sayQueued(conversation);
+    const choice = choiceOf(typed);
+    if (choice === undefined) {
+      dialog.say(`Type a number or a word: ${CHOICES.join(', ')}.`);
+      continue;
+    }
+    if (choice === 'quit') return await sayQueued(conversation);
+    const exitCode = await attempt(conversation, () => act(conversation, choice));
+    if (exitCode !== undefined) return exitCode;
+  }
+}
+
+/** `2`, `pay`, or the beginning of one word only. */
+function choiceOf(typed: string): Choice | undefined {
+  const word = typed.toLowerCase();
+  if (/^\d+$/.test(word)) return CHOICES[Number(word) - 1];
+  const meant = word === '' ? [] : CHOICES.filter((choice) => choice.startsWith(word));
+  return meant.length === 1 ? meant[0] : undefined;
+}
+
+/** False if the person left. */
+async function logInIfNeeded(context: Context, { password }: MenuInput, bank?: string, username?: string): Promise<boolean> {
+  if (password === undefined && usableSession(context, bank, username)) return true;
+  const atBank = bank ?? (await promptText('Your bank', { placeholder: 'alpha' }));
+  const asUser = atBank && (username ?? (await promptText('Your user name', { placeholder: 'alice' })));
+  if (!atBank || !asUser) return false;
+  const secret = password ?? process.env['STRIFE_PASSWORD'] ?? (await promptPassword(`Password of ${atBank}/${asUser}`));
+  const session = await withStranger(context, (strife) => strife.login({ bank: atBank, username: asUser, password: secret }));
+  await replaceSession(context, session);
+  return true;
 }
 
 /** The stored session, unless it is over or of somebody else than was asked for. */
@@ -50,71 +115,91 @@ function usableSession({ settings }: Context, bank?: string, username?: string):
   return stored && isWanted && !isOver(stored) ? stored : undefined;
 }
 
-async function logInAtTerminal(context: Context, bank?: string, username?: string): Promise<Session | undefined> {
-  const atBank = bank ?? (await promptText('Your bank', { placeholder: 'alpha' }));
-  const asUser = atBank && (username ?? (await promptText('Your user name', { placeholder: 'alice' })));
-  if (!atBank || !asUser) return undefined;
-  const password = await askPassword(context, `${atBank}/${asUser}`, false);
-  const session = await withStrife(context, undefined, (strife) =>
-    strife.login({ bank: atBank, username: asUser, password }),
-  );
-  await replaceSession(context, session);
-  return session;
-}
-
-/** True when the person is logged out afterwards. */
-async function act(context: Context, strife: Strife, choice: (typeof CHOICES)[number]['value']): Promise<boolean> {
-  const { output } = context;
+/** The exit code when the person is logged out afterwards. */
+async function act(conversation: Conversation, choice: Exclude<Choice, 'quit'>): Promise<ExitCode | undefined> {
+  const { context, dialog, strife, interruption: signal } = conversation;
   switch (choice) {
-    case 'balance': {
-      const balance = await strife.balance();
-      output.result({}, () => balanceText(balance));
-      return false;
-    }
+    case 'balance':
+      dialog.show(balanceText(await strife.balance({ signal })));
+      return undefined;
     case 'pay':
-      await payAtTerminal(context, strife);
-      return false;
+      await payAtMenu(conversation);
+      return undefined;
     case 'history': {
       const entries: Entry[] = [];
-      for await (const entry of strife.history({ limit: HISTORY_ITEMS })) entries.push(entry);
-      const table = await historyTable(entries, output.colors);
-      output.result({}, () => table);
-      return false;
+      for await (const entry of strife.history({ limit: HISTORY_ITEMS, signal })) entries.push(entry);
+      dialog.show(await historyTable(entries, context.output.colors));
+      return undefined;
     }
-    default:
-      await strife.logout();
-      deleteSession(context.settings.sessionFile);
-      output.message('Logged out.');
-      return true;
+    case 'offline payments': {
+      const payments = await strife.queue.list();
+      dialog.show(payments.length === 0 ? 'There are no offline payments.' : payments.map(queuedText).join('\n'));
+      return undefined;
+    }
+    case 'log out':
+      return (await logOut(conversation)) ? EXIT.ok : undefined;
   }
 }
 
-async function payAtTerminal({ output }: Context, strife: Strife): Promise<void> {
+async function payAtMenu({ dialog, strife, results }: Conversation): Promise<void> {
   const currency = strife.session?.currency ?? '';
-  const to = await promptText('Pay whom?', { placeholder: 'beta/bob' });
-  const amountText = to && (await promptText(`How much, in ${currency}?`, { placeholder: '12.50' }));
+  const to = await dialog.ask('Pay whom, such as beta/bob? ');
+  const amountText = to && (await dialog.ask(`How much, in ${currency}? `));
   if (!to || !amountText) return;
-  const memo = await promptText('Memo', { placeholder: 'none', optional: true });
-  if (memo === undefined) return;
   const amount = readAmount(amountText, currency);
-  try {
-    const transfer = await strife.transfers.create({ to, amount, memo });
-    output.result({}, () => paidText(transfer));
-  } catch (error) {
-    const report = reportPayment(error, { to, amount, memo });
-    if (!report || (error as Error).name === 'AuthenticationError') throw error;
-    output.failure(report.failure, error);
-  }
+  const memo = await dialog.ask('Memo, or nothing: ');
+  if (memo === undefined) return;
+  const queued = await strife.queue.enqueue({ to, amount, memo });
+  const isTold = await results.told(queued.id, PATIENCE_MS);
+  if (!isTold) dialog.say(`${queuedText(await strife.queue.get(queued.id))} It is saved, and you will be told.`);
 }
 
-/** Runs an action and tells its failure. True to leave the menu: the person is logged out, or wants to stop. */
-async function attempt({ output, settings, signal }: Context, action: () => Promise<boolean>): Promise<boolean> {
+/** True if the person is logged out now. */
+async function logOut({ context, dialog, strife, account, interruption: signal }: Conversation): Promise<boolean> {
+  const pending = await strife.queue.pending(account);
+  if (pending > 0) {
+    const answer = await dialog.ask(`${pending} of your payments ${pending === 1 ? 'is' : 'are'} still queued and would wait for your next login. Log out? (yes/no) `);
+    if (!/^y(es)?$/i.test(answer ?? '')) return false;
+  }
+  await strife.logout({ keepQueue: true, signal });
+  await forgetLogin(context.settings.sessionFile, account);
+  dialog.say('Logged out.');
+  return true;
+}
+
+/** Ctrl-C: logs out, unless something is queued, which needs the login to be delivered. */
+async function leave(conversation: Conversation): Promise<ExitCode> {
+  const { context, dialog, strife, account } = conversation;
+  if ((await strife.queue.pending(account)) > 0) {
+    await sayQueued(conversation);
+    return EXIT.interrupted;
+  }
+  dialog.say('Logging out. Ctrl-C again leaves at once.');
+  await strife.logout({ keepQueue: true }).catch(() => dialog.say('The gateway could not be told of the logout.'));
+  await forgetLogin(context.settings.sessionFile, account);
+  dialog.say('Logged out.');
+  return EXIT.interrupted;
+}
+
+async function sayQueued({ dialog, strife, account }: Conversation): Promise<ExitCode> {
+  const pending = await strife.queue.pending(account);
+  if (pending === 0) return EXIT.ok;
+  dialog.say(`${pending === 1 ? '1 payment stays' : `${pending} payments stay`} queued, and you stay logged in. Deliver: strife queue flush`);
+  return EXIT.queued;
+}
+
+/** Runs an action and tells its failure. Returns an exit code to leave the menu with: the person is logged out. */
+async function attempt({ context, dialog, account, interruption }: Conversation, action: () => Promise<ExitCode | undefined>): Promise<ExitCode | undefined> {
+  const { output, settings, signal } = context;
   try {
     return await action();
   } catch (error) {
-    output.failure(describeFailure(error), error);
-    if ((error as Error).name !== 'AuthenticationError') return signal.aborted;
-    deleteSession(settings.sessionFile);
-    return true;
+    if (interruption.aborted || signal.aborted) return undefined;
+    const { message, hint, document, exitCode } = describeFailure(error);
+    const advice = error instanceof UsageError && hint !== undefined ? `\n${hint}` : '';
+    dialog.say(`${output.colors.red('error:')} ${printable(message)}${advice}`);
+    if (!SESSION_IS_OVER.has(document['code'])) return undefined;
+    await forgetLogin(settings.sessionFile, account);
+    return exitCode;
   }
 }

@@ -19,7 +19,11 @@ export interface OutputOptions {
 
 export interface Output {
   readonly json: boolean;
+  /** Messages are shown: neither --quiet nor --json. */
+  readonly isTalkative: boolean;
   readonly colors: Colors;
+  /** Nobody reads the results any more, as after `head`. */
+  readonly isReaderGone: boolean;
   /** A result, or one of a stream of them: the document with --json, else the text. */
   result(document: Document, text: () => string): void;
   /** Something for the person at the terminal: what happened, what next. Not with --quiet or --json. */
@@ -38,7 +42,11 @@ export function createOutput(options: OutputOptions): Output {
   };
   return {
     json: options.json,
+    isTalkative: !options.quiet && !options.json,
     colors,
+    get isReaderGone() {
+      return !stdout.writable;
+    },
     result(document, text) {
       if (options.json) printDocument(document);
       else stdout.write(`${text()}\n`);

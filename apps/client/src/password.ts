@@ -20,8 +20,15 @@ export async function askPassword(context: Context, account: string, fromStdin: 
   return promptPassword(`Password of ${account}`);
 }
 
-/** All of stdin but one line end. */
+/** All of stdin but one line end. Throws UsageError for what cannot be a password. */
 async function readStdin(): Promise<string> {
+  const password = (await readStdinText()).replace(/\r?\n$/, '');
+  if (password === '') throw new UsageError('the password on stdin is empty', { field: 'password' });
+  return password;
+}
+
+/** All of stdin, which must be UTF-8: a password in another encoding would be taken for a wrong one. */
+export async function readStdinText(): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
@@ -29,7 +36,9 @@ async function readStdin(): Promise<string> {
     bytes += chunk.length;
     if (bytes > PASSWORD_BYTES_MAX) throw new UsageError('the password on stdin is too long', { field: 'password' });
   }
-  const password = Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '');
-  if (password === '') throw new UsageError('the password on stdin is empty', { field: 'password' });
-  return password;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
+  } catch (cause) {
+    throw new UsageError('the password on stdin is not UTF-8', { field: 'password', cause });
+  }
 }

@@ -1,9 +1,10 @@
 // A payment that failed: what became of the money, and what to do next.
 
+import { formatAmount } from '@strife/ledger';
 import type { Money, StrifeError, TransferDeclinedError } from '@strife/sdk';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { describeFailure, type Failure } from './failure.ts';
-import { moneyText, transferDocument } from './format.ts';
+import { transferDocument } from './format.ts';
 import type { Document } from './output.ts';
 import { commandLine } from './shell-words.ts';
 
@@ -56,14 +57,13 @@ function invitation(exitCode: ExitCode): string {
 }
 
 function askAgainCommand({ to, amount, memo, wait, profile }: AskedPayment, id: string): string {
-  const [amountText, currency] = moneyText(amount).split(' ');
   return commandLine([
     'strife',
     'pay',
     to,
-    amountText!,
+    formatAmount(amount),
     '--currency',
-    currency!,
+    amount.currency,
     ...(memo ? ['--memo', memo] : []),
     ...(wait === undefined ? [] : ['--wait', wait]),
     ...(profile === undefined ? [] : ['--profile', profile]),

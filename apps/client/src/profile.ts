@@ -13,6 +13,11 @@ export interface ProfileValues {
   certs_dir?: string;
   certificate?: string;
   data_dir?: string;
+  /** Such as http://127.0.0.1:8500. */
+  consul_addr?: string;
+  consul_ca?: string;
+  registry_dir?: string;
+  queue?: string;
 }
 
 export interface Profile {
@@ -66,6 +71,10 @@ const CHECKS: Record<keyof ProfileValues, { holds: (value: unknown) => boolean; 
   certs_dir: { holds: isText, expected: 'a path' },
   certificate: { holds: isText, expected: 'an identity such as "client/dev"' },
   data_dir: { holds: isText, expected: 'a path' },
+  consul_addr: { holds: isText, expected: 'a URL' },
+  consul_ca: { holds: isText, expected: 'a path' },
+  registry_dir: { holds: isText, expected: 'a path' },
+  queue: { holds: isText, expected: 'a path' },
 };
 
 function checkedValues(file: string, values: Record<string, unknown>): ProfileValues {

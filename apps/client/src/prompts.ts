@@ -1,6 +1,6 @@
 // Questions at a terminal, asked on stderr as all messages are. Ctrl-C or Escape at one is an interruption, or `undefined` where one may step back.
 
-import { isCancel, password, select, text } from '@clack/prompts';
+import { confirm, isCancel, password, text } from '@clack/prompts';
 
 const output = process.stderr;
 
@@ -12,7 +12,7 @@ function interrupted(): Error {
 }
 
 export async function promptPassword(message: string): Promise<string> {
-  const answer = await password({ message, output, validate: required });
+  const answer = await password({ message, output, validate: (value) => (value ? undefined : 'Please say something.') });
   if (isCancel(answer)) throw interrupted();
   return answer;
 }
@@ -27,14 +27,10 @@ export async function promptText(
   return isCancel(answer) ? undefined : (answer ?? '').trim();
 }
 
-/** One of the choices; undefined when the person steps back. */
-export async function promptChoice<Value extends string>(
-  message: string,
-  choices: readonly { value: Value; label: string }[],
-): Promise<Value | undefined> {
-  const options = choices.map(({ value, label }) => ({ value: value as string, label }));
-  const answer = await select({ message, output, options });
-  return isCancel(answer) ? undefined : (answer as Value);
+/** False also when the person steps back. */
+export async function promptYesNo(message: string): Promise<boolean> {
+  const answer = await confirm({ message, output, initialValue: false });
+  return answer === true;
 }
 
 function required(value: string | undefined): string | undefined {

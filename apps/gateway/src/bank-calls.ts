@@ -23,7 +23,7 @@ const forTheUser: ReadonlySet<Status> = new Set([
  * @throws an RPC error: NOT_FOUND for a bank that does not exist, UNAVAILABLE for one that cannot be reached, or the bank's own refusal.
  */
 export async function callBank<Reply>(
-  network: BankNetwork,
+  network: Pick<BankNetwork, 'find'>,
   bank: BankName,
   { signal }: { readonly signal: AbortSignal },
   call: (client: BankServiceClient, options: CallOptions) => Promise<Reply>,

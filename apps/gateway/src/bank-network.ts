@@ -1,19 +1,21 @@
 // The gateway's way to the banks: one line and one client a bank, following the registry as banks come and go.
 
 import type { Instance, Registry } from '@strife/discovery';
-import { errorDetailsClientMiddleware } from '@strife/service';
+import { errorDetailsClientMiddleware, wholeMessages } from '@strife/service';
 import { BankServiceDefinition, ParticipantServiceDefinition } from '@strife/stubs/bank';
 import type { BankServiceClient } from '@strife/stubs/bank';
-import type { BankLink, BankName, Clock } from '@strife/two-phase-commit';
+import { createBankLine } from '@strife/two-phase-commit';
+import type { BankLine, BankLink, BankName, Clock } from '@strife/two-phase-commit';
 import { createClientFactory } from 'nice-grpc';
 import type { Channel } from 'nice-grpc';
-import { createBankLine } from './bank-line.ts';
-import type { BankLine } from './bank-line.ts';
+import { createBankPort } from './bank-port.ts';
 import { describeFailure } from './call-failures.ts';
 
 export interface BankNetwork extends BankLink {
   /** The client for reads and logins, or why there is none. */
   find(bank: BankName): BankServiceClient | 'unknown' | 'unreachable';
+  /** Resolves once the registry has said which banks there are, or has had some time to. Until it has, no bank counts as unknown. */
+  ready(): Promise<void>;
   /** Decisions that banks have not acknowledged. */
   undelivered(): number;
   close(): void;
@@ -31,8 +33,15 @@ export interface BankNetworkOptions {
   readonly logger: { info(message: string, fields: object): void; warn(message: string, fields: object): void; error(message: string, fields: object): void };
 }
 
+/** How long a start waits for the first list; without one, banks are unreachable, and that passes. */
+const LIST_TIMEOUT_MS = 3000;
+
+const participantService = wholeMessages(ParticipantServiceDefinition, 'prepare', 'decide');
+
 interface Peer {
   readonly address: string;
+  /** Which start of it. */
+  readonly run: string | undefined;
   readonly channel: Channel;
   readonly reads: BankServiceClient;
 }
@@ -43,10 +52,14 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
   const lines = new Map<BankName, BankLine>();
   const peers = new Map<BankName, Peer>();
   const reachable = new Set<BankName>();
+  const listed = Promise.withResolvers<void>();
+  let isListKnown = false;
   const watch = registry.watch('bank', onBanks);
 
   function onBanks(instances: readonly Instance[]): void {
-    const present = new Map(instances.map((instance) => [instance.meta['bank'] ?? instance.id, instance]));
+    isListKnown = true;
+    listed.resolve();
+    const present = new Map(instances.map((instance) => [instance.id, instance]));
     for (const bank of reachable) {
       if (present.has(bank)) continue;
       reachable.delete(bank);
@@ -58,14 +71,15 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
 
   function meet(bank: BankName, instance: Instance): void {
     const address = `${instance.host}:${instance.port}`;
+    const { run } = instance.meta;
     const known = peers.get(bank);
-    if (known?.address === address && reachable.has(bank)) return;
+    if (known?.address === address && known.run === run && reachable.has(bank)) return;
     if (known !== undefined && known.address !== address) known.channel.close();
     const channel = known?.address === address ? known.channel : openChannel(bank, instance);
-    peers.set(bank, { address, channel, reads: detailed.create(BankServiceDefinition, channel) });
+    peers.set(bank, { address, run, channel, reads: detailed.create(BankServiceDefinition, channel) });
     reachable.add(bank);
     knownBanks.add(bank);
-    lineOf(bank).connect(detailed.create(ParticipantServiceDefinition, channel));
+    lineOf(bank).connect(createBankPort(detailed.create(participantService, channel), logId));
     logger.info('bank joined', { bank, address });
   }
 
@@ -73,7 +87,7 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
     const existing = lines.get(bank);
     if (existing !== undefined) return existing;
     const line = createBankLine({
-      logId, clock, random, prepareTimeoutMs,
+      clock, random, prepareTimeoutMs,
       onTrouble: (error) => logger.warn('bank does not answer', { bank, failure: describeFailure(error) }),
       onRecovery: () => logger.info('bank answers again', { bank }),
       onRefused: (transferId, decision) => logger.error('bank refuses a decision: an invariant is broken', { bank, transferId, ...decision }),
@@ -89,7 +103,12 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
     find(bank) {
       const peer = peers.get(bank);
       if (peer !== undefined && reachable.has(bank)) return peer.reads;
-      return knownBanks.has(bank) ? 'unreachable' : 'unknown';
+      return knownBanks.has(bank) || !isListKnown ? 'unreachable' : 'unknown';
+    },
+    async ready() {
+      const cancel = clock.after(LIST_TIMEOUT_MS, listed.resolve);
+      await listed.promise;
+      cancel();
     },
     undelivered: () => [...lines.values()].reduce((sum, line) => sum + line.undelivered(), 0),
     close() {

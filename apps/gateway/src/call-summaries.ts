@@ -3,7 +3,8 @@
 import { summarizeTransferIds } from '@strife/service';
 import type { Summarize } from '@strife/service';
 import type {
-  BatchCreateTransfersRequest, BatchCreateTransfersResponse, CreateTransferRequest, CreateTransferResponse, GetTransferRequest, InquireDecisionsRequest,
+  BatchCreateTransfersRequest, BatchCreateTransfersResponse, CreateTransferRequest, CreateTransferResponse, ExplainTransferRequest, GetTransferRequest,
+  InquireDecisionsRequest,
 } from '@strife/stubs/gateway';
 import { TransferState } from '@strife/stubs/type';
 
@@ -20,6 +21,7 @@ export const callSummaries: Readonly<Record<string, Summarize>> = {
     return { ...summarizeTransferIds(items.map(({ id }) => id)), ...countOutcomes(response as BatchCreateTransfersResponse | undefined) };
   },
   '/strife.gateway.v1.TransferService/GetTransfer': (request) => summarizeTransferIds([(request as GetTransferRequest).id]),
+  '/strife.gateway.v1.TransferService/ExplainTransfer': (request) => summarizeTransferIds([(request as ExplainTransferRequest).id]),
   '/strife.gateway.v1.CoordinatorService/InquireDecisions': (request) =>
     summarizeTransferIds((request as InquireDecisionsRequest).inquiries.map(({ transferId }) => transferId)),
 };

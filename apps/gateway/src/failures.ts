@@ -75,6 +75,10 @@ export function mismatchFailure(field: string): Failure {
   };
 }
 
+export const noSuchTransfer: Failure = {
+  code: Status.NOT_FOUND, reason: 'NO_SUCH_TRANSFER', message: 'id: no such transfer', field: 'id', outcome: 'not_applied', retryable: false,
+};
+
 /** A request that is wrong in itself. */
 export function invalidArgument(field: string, reason: string, message: string): Failure {
   return { code: Status.INVALID_ARGUMENT, reason, message: `${field}: ${message}`, field, outcome: 'not_applied', retryable: false };

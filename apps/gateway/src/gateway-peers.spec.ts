@@ -58,6 +58,16 @@ describe('a gateway among others', () => {
     expect(peers.isFresh()).toBe(false);
   });
 
+  it('names the others that are registered, and nobody before the registry has told', () => {
+    expect(peers.others()).toBeUndefined();
+    tell('g1');
+    expect(peers.others()).toEqual([]);
+    tell('g3', 'g1', 'g2');
+    expect(peers.others()).toEqual(['g2', 'g3']);
+    tell('g1', 'g3');
+    expect(peers.others()).toEqual(['g3']);
+  });
+
   it('tells of a logout in vain without failing', async () => {
     tell('g1', 'g2');
     await peers.revoke([{ issuer: 'strife-gateway/g1', jti: 'a', expiresAtMs: 1 }]);

@@ -17,6 +17,8 @@ export interface GatewayPeers {
   keysOf(issuer: string): VerificationKeys | undefined;
   /** Tells all gateways that are registered, in parallel, for half a second at most. Never rejects: who was not reached asks by itself. */
   revoke(rows: readonly RevocationRow[]): Promise<void>;
+  /** The names of the other gateways that are registered; undefined before the registry has told who they are. */
+  others(): readonly string[] | undefined;
   /** Whether every registered gateway was heard within the grace; false before the registry has told who they are. */
   isFresh(): boolean;
   /** Resolves when that is so for the first time, or after the grace. Changes are logged and told from then on. */
@@ -115,6 +117,7 @@ export function createGatewayPeers(options: GatewayPeersOptions): GatewayPeers {
         logger.warn('gateway was not told of a logout: it will ask', { gateway: id, failure: describeFailure(error) });
       })));
     },
+    others: () => (isListKnown ? [...peers.keys()].sort() : undefined),
     isFresh: () => freshness.check(),
     ready: () => freshness.ready(),
     close() {

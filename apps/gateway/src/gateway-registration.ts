@@ -1,24 +1,19 @@
 // This gateway's entry in the registry, with the public keys that others verify its sessions by.
 
-import type { Instance, Registration, Registry } from '@strife/discovery';
+import type { Instance, Registry } from '@strife/discovery';
 
 export interface GatewayRegistration {
-  /** Tells of these keys from now on. When it rejects, it may be that nothing is told of this gateway: repeat it. */
+  /** Tells of these keys from now on; the gateway is never missing. When it rejects, the old ones may be told of or these: repeat it. */
   publish(keys: string): Promise<void>;
   leave(): Promise<void>;
 }
 
 /** @throws RegistryError */
 export async function registerGateway(registry: Registry, instance: Omit<Instance, 'service'>, keys: string): Promise<GatewayRegistration> {
-  const register = (published: string): Promise<Registration> =>
-    registry.register({ ...instance, service: 'gateway', meta: { ...instance.meta, keys: published } });
-  let registration = await register(keys);
+  const metaWith = (published: string): Instance['meta'] => ({ ...instance.meta, keys: published });
+  const registration = await registry.register({ ...instance, service: 'gateway', meta: metaWith(keys) });
   return {
-    // The port has no way to change an entry in place: for a moment there is none. Others then meet this gateway anew.
-    async publish(published) {
-      await registration.leave();
-      registration = await register(published);
-    },
+    publish: (published) => registration.update(metaWith(published)),
     leave: () => registration.leave(),
   };
 }

@@ -1,9 +1,10 @@
 // The gateway: wires its services together, recovers, and serves.
 
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createAuthMiddleware, createRevocations, createSessionTokens, openKeyRing, SESSION_LIFETIME_MS } from '@strife/auth';
 import { openDiscovery } from '@strife/discovery';
-import { createLogger, createRotatingChannel, createServiceServer, endWithParent, runService } from '@strife/service';
+import { createLogger, createRotatingChannel, createServiceServer, endWithParent, Registry, runService, serveMetrics, wholeMessages } from '@strife/service';
 import type { RunningService } from '@strife/service';
 import {
   AccountServiceDefinition, CoordinatorServiceDefinition, PeerServiceDefinition, SessionServiceDefinition, TransferServiceDefinition,
@@ -16,7 +17,9 @@ import { createBankNetwork } from './bank-network.ts';
 import { callSummaries } from './call-summaries.ts';
 import { readConfig } from './config.ts';
 import { createCoordinatorApi } from './coordinator-api.ts';
+import { createExplainApi } from './explain-api.ts';
 import { toRpcError } from './failures.ts';
+import { createPaymentMetrics } from './gateway-metrics.ts';
 import { createGatewayPeers } from './gateway-peers.ts';
 import { registerGateway } from './gateway-registration.ts';
 import { issuerOf } from './issuer-keys.ts';
@@ -33,7 +36,7 @@ async function start(): Promise<RunningService> {
   const service = `gateway-${config.name}`;
   const logger = createLogger({ service, directory: config.logDir, level: config.logLevel, terminal: true });
   const discovery = await openDiscovery({
-    ...config, mode: config.discovery, role: 'gateway', onProblem: (problem) => logger.warn('discovery problem', { problem }),
+    ...config, mode: config.discovery, role: 'gateway', onProblem: (problem) => logger.log(problem.severity ?? 'warn', 'discovery problem', { problem }),
   });
   const { registry, certificates } = discovery;
   const certificateProblem = (error: Error): void => void logger.error('a new certificate cannot be used; the one before stays', { error });
@@ -61,14 +64,18 @@ async function start(): Promise<RunningService> {
     prepareTimeoutMs: config.prepareTimeoutMs,
     logger,
   });
-  const coordinator = createCoordinator({ log, link: network, clock, prepareTimeoutMs: config.prepareTimeoutMs, settleWaitMs: config.settleWaitMs });
+  const metrics = new Registry();
+  const payments = createPaymentMetrics(metrics);
+  const coordinator = createCoordinator({ log: payments.observeWrites(log), link: network, clock, prepareTimeoutMs: config.prepareTimeoutMs, settleWaitMs: config.settleWaitMs });
+
+  payments.watch(coordinator, log, clock);
 
   const server = createServiceServer({
     name: service, host: config.host, port: config.port, tls: certificates, intentions: discovery.intentions, logger, access, summarize: callSummaries,
-    quietServices: [PeerServiceDefinition.fullName],
+    quietServices: [PeerServiceDefinition.fullName], metrics,
     middleware: createAuthMiddleware({
       tokens, revocations,
-      publicMethods: new Set(['/strife.gateway.v1.SessionService/Login']),
+      publicMethods: new Set(['/strife.gateway.v1.SessionService/Login', '/strife.gateway.v1.SessionService/Refresh']),
       services: new Set(['strife.gateway.v1.SessionService', 'strife.gateway.v1.AccountService', 'strife.gateway.v1.TransferService']),
       refuse: ({ code, message }) =>
         toRpcError({ code: Status.UNAUTHENTICATED, reason: code, message, field: 'authorization', outcome: 'not_applied', retryable: false }),
@@ -76,25 +83,30 @@ async function start(): Promise<RunningService> {
   });
   server.add(SessionServiceDefinition, createSessionApi({ network, tokens, revocations, peers, clock }));
   server.add(AccountServiceDefinition, createAccountApi(network));
-  server.add(TransferServiceDefinition, createTransferApi({ coordinator, log, network, clock, areRevocationsFresh: peers.isFresh }));
+  server.add(wholeMessages(TransferServiceDefinition, 'createTransfer', 'batchCreateTransfers'), {
+    ...createTransferApi({ coordinator, log, network, clock, areRevocationsFresh: peers.isFresh, count: payments.count }),
+    ...createExplainApi({ gateway: config.name, peers, coordinator, log, network, clock }),
+  });
   server.add(CoordinatorServiceDefinition, createCoordinatorApi({ coordinator, log, clock, isKnown: log.knownBanks.has }));
   server.add(PeerServiceDefinition, createPeerApi({ revocations, log }));
 
   const recovered = await coordinator.recover();
-  await peers.ready();
+  await Promise.all([peers.ready(), network.ready()]);
   const { port, address } = await server.listen();
+  const shown = config.metricsPort === undefined ? undefined : await serveMetrics({ registry: metrics, host: config.metricsHost, port: config.metricsPort });
   const published = keys.published();
   const registration = await registerGateway(registry, {
-    id: config.name, host: config.host, port, meta: { logId: log.logId, version: VERSION },
+    id: config.name, ...(config.advertise ?? { host: config.host, port }), meta: { logId: log.logId, version: VERSION, run: randomUUID() },
   }, published);
   const rotation = startKeyRotation({ keys, keyLifetimeMs: config.keyLifetimeMs, published, publish: registration.publish, clock, logger });
-  logger.info(`ready on ${address}`, { logId: log.logId, recovered });
+  logger.info(`ready on ${address}`, { logId: log.logId, recovered, ...(shown === undefined ? {} : { metrics: shown.url }) });
   endWithParent();
 
   return {
     logger,
     async stop() {
       await rotation.close();
+      await shown?.close();
       await registration.leave();
       await server.stop(config.drainTimeoutMs);
       await coordinator.drain();

@@ -8,7 +8,7 @@ import type { Decision, PrepareLeg, Silence, TransferId, Vote } from '@strife/tw
 
 const sides = { debit: Side.DEBIT, credit: Side.CREDIT, both: Side.BOTH } satisfies Record<PrepareLeg['side'], Side>;
 
-export function encodeLeg({ request, attempt, side, deadlineMs }: PrepareLeg, grantIndex: number): Leg {
+export function encodeLeg({ request, attempt, side, deadlineMs, expiresAtMs = 0 }: PrepareLeg, grantIndex: number): Leg {
   const { from, to, currency, amountMinor, memo } = request.body;
   return {
     transferId: transferIdToWire(request.id),
@@ -23,6 +23,8 @@ export function encodeLeg({ request, attempt, side, deadlineMs }: PrepareLeg, gr
     memo,
     deadlineUnixMs: BigInt(deadlineMs),
     grantIndex,
+    // For the payer's bank alone: it decides, by its own clock.
+    expiresAtUnixMs: side === 'credit' ? 0n : BigInt(expiresAtMs),
   };
 }
 

@@ -10,14 +10,15 @@ import type {
 } from '@strife/stubs/gateway';
 import { DeclineReason, TransferState } from '@strife/stubs/type';
 import { fingerprintOf } from '@strife/two-phase-commit';
-import type { Clock, Coordinator, DecisionLog, TransferRequest, TransferResult } from '@strife/two-phase-commit';
+import type { AccountName, Clock, Coordinator, DecisionLog, Order, TransferRequest, TransferResult } from '@strife/two-phase-commit';
 import type { CallContext } from 'nice-grpc-common';
 import { ServerError, Status } from 'nice-grpc-common';
 import type { BankNetwork } from './bank-network.ts';
 import { callBank } from './bank-calls.ts';
-import { invalidArgument, mismatchFailure, notAppliedFailure, revocationsStale, toRpcError, toWireFailure, unknownBank, unknownBecause, unknownOutcome } from './failures.ts';
-import type { Failure, NotApplied } from './failures.ts';
-import { checkTransferRequest } from './transfer-requests.ts';
+import { invalidArgument, mismatchFailure, noSuchTransfer, notAppliedFailure, revocationsStale, toRpcError, toWireFailure, unknownBank, unknownBecause, unknownOutcome } from './failures.ts';
+import type { NotApplied } from './failures.ts';
+import type { PaymentOutcome } from './gateway-metrics.ts';
+import { checkTransferRequest, expiryOf } from './transfer-requests.ts';
 import type { Checked } from './transfer-requests.ts';
 
 export const BATCH_ITEMS_MAX = 1000;
@@ -29,22 +30,46 @@ export interface TransferApiOptions {
   readonly clock: Clock;
   /** Whether this gateway knows who has logged out. Without that it takes no payments; reads go on. */
   readonly areRevocationsFresh: () => boolean;
+  /** Told how the payments of a call ended. */
+  readonly count: (outcomes: readonly PaymentOutcome[]) => void;
 }
 
 type Context = CallContext & SessionContext;
 
-export function createTransferApi({ coordinator, log, network, clock, areRevocationsFresh }: TransferApiOptions): TransferServiceImplementation<SessionContext> {
-  async function create(item: CreateTransferRequest, context: Context): Promise<Checked<Transfer>> {
+/** All but the timeline, which is in explain-api.ts. What payments are answered with is whole, so that nothing needs to copy it. */
+export type TransferApi = Omit<TransferServiceImplementation<SessionContext>, 'explainTransfer' | 'createTransfer' | 'batchCreateTransfers'> & {
+  createTransfer(request: CreateTransferRequest, context: Context): Promise<CreateTransferResponse>;
+  batchCreateTransfers(request: BatchCreateTransfersRequest, context: Context): Promise<BatchCreateTransfersResponse>;
+};
+
+export function createTransferApi({ coordinator, log, network, clock, areRevocationsFresh, count }: TransferApiOptions): TransferApi {
+  /** What came of each item, in order. */
+  async function createAll(items: readonly CreateTransferRequest[], context: Context): Promise<readonly Checked<Transfer>[]> {
     const { session } = context;
-    const checked = checkTransferRequest(item, session.account, clock.nowMs());
+    const nowMs = clock.nowMs();
+    const checked = items.map((item) => check(item, session.account, nowMs));
+    const orders: Order[] = [];
+    checked.forEach((each, index) => {
+      if (each.kind === 'ok') orders.push(orderOf(each.value, items[index]!));
+    });
+    const results = await coordinator.createAll(orders, session.grant);
+    const conflicts: Promise<void>[] = [];
+    let answered = 0;
+    const created = checked.map((each, index): Checked<Transfer> => {
+      if (each.kind === 'wrong') return each;
+      const result = results[answered++]!;
+      if (result.kind === 'mismatch') conflicts.push(conflict(each.value, result.field, context).then((known) => void (created[index] = known)));
+      return outcomeOf(each.value, result, items[index]!.earlierSendsAnswered);
+    });
+    await Promise.all(conflicts);
+    return created;
+  }
+
+  function check(item: CreateTransferRequest, payer: AccountName, nowMs: number): Checked<TransferRequest> {
+    const checked = checkTransferRequest(item, payer, nowMs);
     if (checked.kind === 'wrong') return checked;
-    const request = checked.value;
-    if (network.find(request.body.to.bank) === 'unknown') {
-      return { kind: 'wrong', failure: unknownBank('to.bank', request.body.to.bank) };
-    }
-    const waitFor = item.waitFor === WaitFor.DECIDED ? 'decided' : 'settled';
-    const result = await coordinator.create(request, session.grant, waitFor);
-    return result.kind === 'mismatch' ? conflict(request, result.field, context) : outcomeOf(request, result, item.earlierSendsAnswered);
+    const { bank } = checked.value.body.to;
+    return network.find(bank) === 'unknown' ? { kind: 'wrong', failure: unknownBank('to.bank', bank) } : checked;
   }
 
   /**
@@ -88,19 +113,21 @@ export function createTransferApi({ coordinator, log, network, clock, areRevocat
   }
 
   return {
-    async createTransfer(request: CreateTransferRequest, context: Context): Promise<DeepPartial<CreateTransferResponse>> {
+    async createTransfer(request: CreateTransferRequest, context: Context): Promise<CreateTransferResponse> {
       if (!areRevocationsFresh()) throw toRpcError(revocationsStale, request.id.length <= 64 ? request.id : undefined);
-      const created = await create(request, context);
+      const [created] = (await createAll([request], context)) as [Checked<Transfer>];
+      count([paymentOutcome(created)]);
       if (created.kind === 'wrong') throw toRpcError(created.failure, request.id.length <= 64 ? request.id : undefined);
       return { transfer: created.value };
     },
 
-    async batchCreateTransfers({ items }: BatchCreateTransfersRequest, context: Context): Promise<DeepPartial<BatchCreateTransfersResponse>> {
+    async batchCreateTransfers({ items }: BatchCreateTransfersRequest, context: Context): Promise<BatchCreateTransfersResponse> {
       if (!areRevocationsFresh()) throw toRpcError(revocationsStale);
       if (items.length === 0 || items.length > BATCH_ITEMS_MAX) {
         throw toRpcError(invalidArgument('items', 'BATCH_SIZE', `must be 1 to ${BATCH_ITEMS_MAX}, not ${items.length}`));
       }
-      const created = await Promise.all(items.map((item) => create(item, context)));
+      const created = await createAll(items, context);
+      count(created.map(paymentOutcome));
       return {
         results: created.map((item, index) => ({
           result:
@@ -129,9 +156,15 @@ export function createTransferApi({ coordinator, log, network, clock, areRevocat
   };
 }
 
-const noSuchTransfer: Failure = {
-  code: Status.NOT_FOUND, reason: 'NO_SUCH_TRANSFER', message: 'id: no such transfer', field: 'id', outcome: 'not_applied', retryable: false,
-};
+function orderOf(request: TransferRequest, item: CreateTransferRequest): Order {
+  return { request, waitFor: item.waitFor === WaitFor.DECIDED ? 'decided' : 'settled', expiresAtMs: expiryOf(item) };
+}
+
+function paymentOutcome(created: Checked<Transfer>): PaymentOutcome {
+  if (created.kind === 'wrong') return created.failure;
+  const { state, declineReason } = created.value;
+  return state === TransferState.DECLINED ? { outcome: 'declined', reason: declineReasonFromWire(declineReason) ?? '' } : { outcome: 'succeeded', reason: '' };
+}
 
 function outcomeOf(request: TransferRequest, result: TransferResult, earlierSendsAnswered: boolean): Checked<Transfer> {
   switch (result.kind) {
@@ -159,7 +192,7 @@ function isKnownHere({ body }: TransferRequest, why: NotApplied): boolean {
   return body.from.bank !== body.to.bank || !notLookedUp.has(why);
 }
 
-const notLookedUp: ReadonlySet<NotApplied> = new Set<NotApplied>(['unreachable', 'overloaded', 'unauthorized']);
+const notLookedUp: ReadonlySet<NotApplied> = new Set<NotApplied>(['unreachable', 'overloaded', 'unauthorized', 'invalid']);
 
 function transferOf({ id, body, createdAtMs }: TransferRequest): Transfer {
   const { from, to, currency, amountMinor, memo } = body;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CreateTransferRequest } from '@strife/stubs/gateway';
 import { WaitFor } from '@strife/stubs/gateway';
-import { checkTransferRequest } from './transfer-requests.ts';
+import { checkTransferRequest, expiryOf } from './transfer-requests.ts';
 
 const payer = { bank: 'alpha', account: 'alice' };
 const good: CreateTransferRequest = {
@@ -11,6 +11,7 @@ const good: CreateTransferRequest = {
   memo: 'lunch',
   waitFor: WaitFor.SETTLED,
   earlierSendsAnswered: false,
+  expiresAtUnixMs: 0n,
 };
 
 it('takes a good request, with the id in canonical form and the payer from the session', () => {
@@ -20,8 +21,13 @@ it('takes a good request, with the id in canonical form and the payer from the s
   });
 });
 
+it('takes any expiry from 0, which is never, to the end of time', () => {
+  expect([0n, 1n, 1_800_000_000_000n, 2n ** 63n - 1n].map((expiresAtUnixMs) => expiryOf({ expiresAtUnixMs }))).toEqual([undefined, 1, 1_800_000_000_000, 8.64e15]);
+});
+
 describe('names the field that is wrong', () => {
   const cases: [string, Partial<CreateTransferRequest>, string][] = [
+    ['an expiry before 1970', { expiresAtUnixMs: -1n }, 'expires_at_unix_ms'],
     ['a malformed id', { id: 'abc' }, 'id'],
     ['an id with more behind it', { id: `${good.id}0` }, 'id'],
     ['an empty id', { id: '' }, 'id'],

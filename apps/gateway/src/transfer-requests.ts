@@ -1,7 +1,7 @@
 // Checks what a caller asks for, field by field, before anything else sees it.
 
 import { AMOUNT_MINOR_MAX, isCurrency } from '@strife/ledger';
-import { MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule, parseTransferId } from '@strife/service';
+import { MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule, parseTransferId, UNIX_MS_MAX } from '@strife/service';
 import type { CreateTransferRequest } from '@strife/stubs/gateway';
 import { fingerprintOf } from '@strife/two-phase-commit';
 import type { AccountName, TransferRequest } from '@strife/two-phase-commit';
@@ -29,8 +29,18 @@ export function checkTransferRequest(request: CreateTransferRequest, payer: Acco
   if (amount.minorUnits > AMOUNT_MINOR_MAX) return wrong('amount.minor_units', 'INVALID_AMOUNT', `must be at most ${AMOUNT_MINOR_MAX}`);
   if (!memoFits(memo)) return wrong('memo', 'MEMO_TOO_LONG', `must have at most ${MEMO_CHARACTERS_MAX} characters`);
   if (controlCharacters.test(memo)) return wrong('memo', 'MEMO_CONTROL_CHARACTERS', 'must be one line without control characters');
+  if (request.expiresAtUnixMs < 0n) return wrong('expires_at_unix_ms', 'INVALID_TIME', 'must be a time in ms since 1970, or 0 for never');
   const body = { from: payer, to: { bank: to.bank, account: to.account }, currency: amount.currency, amountMinor: amount.minorUnits, memo };
   return { kind: 'ok', value: { id, fingerprint: fingerprintOf(body), body, createdAtMs: nowMs } };
+}
+
+/**
+ * When the payer no longer wants it, in ms since the Unix epoch; undefined for never. A time that has passed is no error here: the
+ * payer's bank declines it, durably, which closes the id at every gateway.
+ */
+export function expiryOf({ expiresAtUnixMs }: Pick<CreateTransferRequest, 'expiresAtUnixMs'>): number | undefined {
+  if (expiresAtUnixMs === 0n) return undefined;
+  return Number(expiresAtUnixMs < UNIX_MS_MAX ? expiresAtUnixMs : UNIX_MS_MAX);
 }
 
 function wrong(field: string, reason: string, message: string): Checked<never> {

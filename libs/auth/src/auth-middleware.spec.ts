@@ -14,12 +14,14 @@ import {
   ListEntriesResponse,
   LoginResponse,
   LogoutResponse,
+  RefreshResponse,
   SessionServiceDefinition,
 } from '@strife/stubs/gateway';
 import type { AuthError } from './auth-error.ts';
 import { createAuthMiddleware, type SessionContext } from './auth-middleware.ts';
 import { openKeyRing, type KeyRing } from './keys.ts';
 import { createRevocations, type Revocations } from './revocations.ts';
+import { loginRevocation } from './session-revocation.ts';
 import { createSessionTokens, type Session, type SessionTokens } from './session-tokens.ts';
 
 const START_MS = 1_800_000_000_000;
@@ -65,7 +67,7 @@ describe('the auth middleware', () => {
         return new ServerError(Status.UNAUTHENTICATED, `${error.code} ${error.message}`);
       },
     }));
-    guarded.add(SessionServiceDefinition, { login: note(LoginResponse.fromPartial({})), logout: note(LogoutResponse.fromPartial({})) });
+    guarded.add(SessionServiceDefinition, { login: note(LoginResponse.fromPartial({})), refresh: note(RefreshResponse.fromPartial({})), logout: note(LogoutResponse.fromPartial({})) });
     guarded.add(AccountServiceDefinition, { getAccount: note(GetAccountResponse.fromPartial({})), listEntries: note(ListEntriesResponse.fromPartial({})) });
     guarded.add(CoordinatorServiceDefinition, { inquireDecisions: note(InquireDecisionsResponse.fromPartial({})) });
     server = guarded;
@@ -79,7 +81,7 @@ describe('the auth middleware', () => {
   });
 
   const issue = (lifetimeMs = 60_000) => tokens.issue({
-    account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'grant-canary', grantExpiresAtMs: nowMs + lifetimeMs,
+    account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'grant-canary', login: { id: 's-1', expiresAtMs: nowMs + 86_400_000 }, grantExpiresAtMs: nowMs + lifetimeMs,
   });
   const call = (authorization?: string) =>
     accounts.getAccount({}, { metadata: authorization === undefined ? Metadata() : Metadata({ authorization }) });
@@ -111,7 +113,8 @@ describe('the auth middleware', () => {
     await call(`bearer  ${token}`);
     expect(sessions).toHaveLength(2);
     expect(sessions[0]).toEqual({
-      account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'grant-canary', issuer: 'gateway-1', jti, expiresAtMs,
+      account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'grant-canary',
+      login: { id: 's-1', expiresAtMs: START_MS + 86_400_000 }, issuer: 'gateway-1', jti, expiresAtMs,
     });
   });
 
@@ -147,8 +150,17 @@ describe('the auth middleware', () => {
     const { token } = await issue();
     expect(await refusalOf(`Bearer ${token.slice(0, -4)}AAAA`)).toBe('TOKEN_FORGED');
     const elsewhere = createSessionTokens({ keys, issuer: 'gateway-2', nowMs: () => nowMs });
-    const other = await elsewhere.issue({ account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'x', grantExpiresAtMs: nowMs + 60_000 });
+    const other = await elsewhere.issue({ account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'x', login: { id: 's-1', expiresAtMs: nowMs }, grantExpiresAtMs: nowMs + 60_000 });
     expect(await refusalOf(`Bearer ${other.token}`)).toBe('TOKEN_ISSUER');
+  });
+
+  it('refuses every token of a login that was revoked, and those of no other bank', async () => {
+    const tokensOfLogin = await Promise.all([issue(), issue()]);
+    const elsewhere = loginRevocation('beta', 's-1', nowMs + 60_000);
+    await revocations.learn([elsewhere]);
+    for (const { token } of tokensOfLogin) expect(await refusalOf(`Bearer ${token}`)).toBeUndefined();
+    await revocations.learn([loginRevocation('alpha', 's-1', nowMs + 60_000)]);
+    for (const { token } of tokensOfLogin) expect(await refusalOf(`Bearer ${token}`)).toBe('TOKEN_REVOKED');
   });
 
   it('refuses a revoked token in every spelling, also when it has seen it before', async () => {

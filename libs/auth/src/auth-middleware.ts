@@ -3,6 +3,7 @@
 import type { CallContext, ServerMiddleware, ServerMiddlewareCall } from 'nice-grpc-common';
 import { AuthError } from './auth-error.ts';
 import type { Revocations } from './revocations.ts';
+import { isSessionRevoked } from './session-revocation.ts';
 import type { Session, SessionTokens } from './session-tokens.ts';
 import { TOKEN_BYTES_MAX } from './signed-tokens.ts';
 
@@ -29,7 +30,7 @@ export function createAuthMiddleware({ tokens, revocations, publicMethods, servi
   async function authenticate(context: CallContext): Promise<Session> {
     try {
       const session = await tokens.verify(bearerToken(context));
-      if (revocations.isRevoked(session.issuer, session.jti)) throw new AuthError('TOKEN_REVOKED');
+      if (isSessionRevoked(revocations, session)) throw new AuthError('TOKEN_REVOKED');
       return session;
     } catch (error) {
       throw error instanceof AuthError ? refuse(error) : error;

@@ -34,7 +34,7 @@ describe('grants', () => {
     grants = createGrants({ keys, bank: 'alpha', nowMs: () => nowMs });
   });
 
-  const alice = { account: 'alice', currency: 'EUR' };
+  const alice = { account: 'alice', currency: 'EUR', sessionId: 's-1' };
   const refusalOf = async (grant: string) => {
     const error = await grants.verify(grant).then(() => undefined, (reason: Error & { code?: string }) => reason);
     if (grant.length > 20) expect(inspect(error, { depth: 9, showHidden: true })).not.toContain(grant.slice(-20));
@@ -61,6 +61,18 @@ describe('grants', () => {
     expect(await refusalOf(grant)).toBe('GRANT_EXPIRED');
   });
 
+  it('refuses the grants of a session that has ended, remembered ones too, and no others', async () => {
+    const ended = new Set<string>();
+    const watched = createGrants({ keys, bank: 'alpha', hasEnded: (id) => ended.has(id), nowMs: () => nowMs });
+    const { grant } = await watched.issue(alice);
+    const other = await watched.issue({ ...alice, sessionId: 's-2' });
+    await Promise.all([watched.verify(grant), watched.verify(other.grant)]);
+    ended.add('s-1');
+    expect(watched.verifyCached(grant)).toBeUndefined();
+    await expect(watched.verify(grant)).rejects.toMatchObject({ code: 'SESSION_REVOKED', message: 'grant: its session has ended; log in again' });
+    expect(watched.verifyCached(other.grant)).toMatchObject({ sessionId: 's-2' });
+  });
+
   it('never remembers a refused text', async () => {
     const { grant } = await grants.issue(alice);
     const forged = `${grant.slice(0, -4)}AAAA`;
@@ -83,7 +95,7 @@ describe('grants', () => {
   });
 
   it('refuses algorithm none, and the public key as an HMAC secret', async () => {
-    const claims = { ...alice, iss: 'alpha', aud: 'alpha', exp: START_MS / 1000 + 60 };
+    const claims = { account: 'alice', currency: 'EUR', sid: 's-1', iss: 'alpha', aud: 'alpha', exp: START_MS / 1000 + 60 };
     expect(await refusalOf(new UnsecuredJWT(claims).encode())).toBe('GRANT_FORGED');
     const hmac = new SignJWT(claims).setProtectedHeader({ alg: 'HS256', typ: 'strife-grant+jwt', kid: keys.kid });
     expect(await refusalOf(await hmac.sign(Buffer.from(keys.publicJwks().keys[0]!.x, 'base64url')))).toBe('GRANT_FORGED');
@@ -91,11 +103,13 @@ describe('grants', () => {
 
   it('refuses a session token, although the same key signed it for the same names', async () => {
     const { token } = await createSessionTokens({ keys, issuer: 'alpha', audience: 'alpha', nowMs: () => nowMs })
-      .issue({ account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'x', grantExpiresAtMs: START_MS + 60_000 });
+      .issue({ account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'x', login: { id: 's-1', expiresAtMs: START_MS }, grantExpiresAtMs: START_MS + 60_000 });
     expect(await refusalOf(token)).toBe('GRANT_MALFORMED');
   });
 
-  it.each([{ account: '', currency: 'EUR' }, { account: 'alice', currency: 'eur' }, { account: 'alice', currency: 'EURO' }])(
+  it.each([
+    { ...alice, account: '' }, { ...alice, currency: 'eur' }, { ...alice, currency: 'EURO' }, { ...alice, sessionId: '' },
+  ])(
     'refuses a grant with claims of the wrong shape: %j', async (claims) => {
       expect(await refusalOf((await grants.issue(claims)).grant)).toBe('GRANT_MALFORMED');
     });

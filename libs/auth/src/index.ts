@@ -1,9 +1,20 @@
 export { AuthError, type AuthErrorCode } from './auth-error.ts';
 export { createAuthMiddleware, type SessionContext } from './auth-middleware.ts';
-export { createGrants, GrantError, type Grant, type GrantErrorCode, type Grants } from './grants.ts';
-export { KeyFileError } from './key-file.ts';
+export { createGrants, GRANT_LIFETIME_MS, GrantError, type Grant, type GrantErrorCode, type Grants } from './grants.ts';
+export { KeyFileError, openSecret } from './secret-file.ts';
 export { openKeyRing, type KeyRing, type KeyRingOptions } from './keys.ts';
-export { createLoginLimiter, TooManyLoginsError, type LoginLimiter } from './login-limiter.ts';
+export { createLoginLimiter, createRefreshLimiter, TooManyLoginsError, TooManyRefreshesError, type LoginLimiter, type RefreshLimiter } from './login-limiter.ts';
+export {
+  openLoginSessions,
+  RefreshTokenError,
+  type GoneOnSession,
+  type LoginSessionRow,
+  type LoginSessions,
+  type LoginSessionStore,
+  type RefreshTokenErrorCode,
+} from './login-sessions.ts';
+export { REFRESH_TOKEN_CHARACTERS_MAX, sessionIdOf } from './refresh-tokens.ts';
+export { isLoginRevoked, isSessionRevoked, loginRevocation } from './session-revocation.ts';
 export {
   createPasswords,
   PASSWORD_BYTES_MAX,
@@ -19,4 +30,4 @@ export {
   type Revocations,
   type RevocationStore,
 } from './revocations.ts';
-export { createSessionTokens, SESSION_LIFETIME_MS, type AccountName, type Session, type SessionTokens } from './session-tokens.ts';
+export { createSessionTokens, SESSION_LIFETIME_MS, type AccountName, type LoginSession, type Session, type SessionTokens } from './session-tokens.ts';

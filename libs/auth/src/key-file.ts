@@ -1,20 +1,8 @@
-// The file of a key ring: a JWK set with private parts, created whole or not at all, and replaced whole.
+// The file of a key ring: a JWK set with private parts.
 
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { KEYS_MAX, thumbprint, type PublicJwk } from './public-keys.ts';
-
-/** The key file cannot be read, made or understood. The message names the file and what to do. */
-export class KeyFileError extends Error {
-  override readonly name = 'KeyFileError';
-  readonly code = 'KEY_FILE';
-  readonly file: string;
-  constructor(file: string, problem: string) {
-    super(`key file ${file}: ${problem}`);
-    this.file = file;
-  }
-}
+import { KeyFileError, makeSecretFile, readSecretFile, replaceSecretFile } from './secret-file.ts';
 
 /** One key of the file. The first one signs; a second one is to sign after it, or did before. */
 export interface Key {
@@ -31,23 +19,15 @@ export interface Key {
 
 /** The keys in the file, which is made with one new key when it is not there. @throws KeyFileError */
 export async function readOrMakeKeyFile(file: string, nowMs: number | undefined): Promise<Key[]> {
-  const keys = parseKeyFile(file, await readKeyFile(file) ?? await makeKeyFile(file, nowMs));
+  const keys = parseKeyFile(file, await readSecretFile(file) ?? await makeSecretFile(file, textOf([firstKey(nowMs)])));
   if (keys.length === 0) throw new KeyFileError(file, `holds no key; ${RESTORE}`);
   if (keys.length > KEYS_MAX) throw new KeyFileError(file, `holds more than ${KEYS_MAX} keys; take out those whose last token has expired`);
   return keys;
 }
 
 /** Replaces the file by one with these keys; durable when it resolves. @throws KeyFileError */
-export async function writeKeyFile(file: string, keys: readonly Key[]): Promise<void> {
-  const temporary = `${file}.${randomUUID()}.tmp`;
-  try {
-    await writeDurably(temporary, textOf(keys));
-    await rename(temporary, file);
-    await syncDirectory(dirname(file));
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw new KeyFileError(file, `cannot be written (${(error as NodeJS.ErrnoException).code ?? String(error)}); its directory must be one that this user may write`);
-  }
+export function writeKeyFile(file: string, keys: readonly Key[]): Promise<void> {
+  return replaceSecretFile(file, textOf(keys));
 }
 
 export function newKey(): Key {
@@ -63,60 +43,8 @@ function textOf(keys: readonly Key[]): string {
   return `${JSON.stringify({ keys: jwks }, null, 2)}\n`;
 }
 
-async function readKeyFile(file: string): Promise<string | undefined> {
-  try {
-    // Windows has no such permission bits.
-    if (process.platform !== 'win32' && ((await stat(file)).mode & 0o077) !== 0) {
-      throw new KeyFileError(file, `others than its owner may use it; run: chmod 600 ${file}`);
-    }
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (error instanceof KeyFileError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    throw new KeyFileError(file, `cannot be read (${code}); it must be a file that this user may read`);
-  }
-}
-
-async function makeKeyFile(file: string, nowMs: number | undefined): Promise<string> {
-  const content = textOf([{ ...newKey(), ...(nowMs === undefined ? {} : { signsSinceMs: nowMs }) }]);
-  const temporary = `${file}.${randomUUID()}.tmp`;
-  try {
-    await mkdir(dirname(file), { recursive: true });
-    await writeDurably(temporary, content);
-    try {
-      // Unlike rename, link never replaces a file that another process made in the meantime.
-      await link(temporary, file);
-    } finally {
-      await unlink(temporary);
-    }
-    await syncDirectory(dirname(file));
-    return content;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const made = code === 'EEXIST' ? await readKeyFile(file) : undefined;
-    if (made !== undefined) return made;
-    throw new KeyFileError(file, `cannot be made (${code ?? String(error)}); the directory must be one that this user may write`);
-  }
-}
-
-async function writeDurably(file: string, content: string): Promise<void> {
-  const handle = await open(file, 'wx', 0o600);
-  try {
-    await handle.writeFile(content);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+function firstKey(nowMs: number | undefined): Key {
+  return { ...newKey(), ...(nowMs === undefined ? {} : { signsSinceMs: nowMs }) };
 }
 
 /** The cause of a failure is left out of the error: it may quote the private key. */

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { createLoginLimiter, TooManyLoginsError } from './login-limiter.ts';
+import { createLoginLimiter, createRefreshLimiter, TooManyLoginsError, TooManyRefreshesError } from './login-limiter.ts';
 
 const wrong = async (): Promise<boolean> => false;
 const right = async (): Promise<boolean> => true;
@@ -27,4 +27,11 @@ it('counts nothing when the login could not be tried', async () => {
   const broken = (): Promise<boolean> => Promise.reject(new Error('busy'));
   for (let round = 0; round < 3; round += 1) await expect(limiter.attempt('alice', broken)).rejects.toThrow('busy');
   expect(await limiter.attempt('alice', right)).toBe(true);
+});
+
+it('lets a session be refreshed only so often in a window, and no other session suffers', async () => {
+  const limiter = createRefreshLimiter({ refreshesMax: 2 });
+  for (let refresh = 0; refresh < 2; refresh += 1) await limiter.count('one');
+  await expect(limiter.count('one')).rejects.toThrow(TooManyRefreshesError);
+  await limiter.count('other');
 });

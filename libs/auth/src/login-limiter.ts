@@ -1,4 +1,4 @@
-// Slows down whoever guesses passwords: a user name that fails too often is not tried again for a while.
+// Slows down whoever guesses passwords, and whoever refreshes without need: what comes too often is not tried again for a while.
 
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 
@@ -35,6 +35,34 @@ export function createLoginLimiter({ failuresMax = FAILURES_MAX, windowMs = WIND
       if (succeeded) await failures.delete(username);
       else await failures.penalty(username);
       return succeeded;
+    },
+  };
+}
+
+/** Refreshes of one session in one window: far more than sessions need that last an hour, with all answers lost. */
+const REFRESHES_MAX = 20;
+
+/** The session was refreshed too often; the refresh token was not used up. */
+export class TooManyRefreshesError extends Error {
+  override readonly name = 'TooManyRefreshesError';
+  readonly code = 'TOO_MANY_REFRESHES';
+  constructor() {
+    super('refreshed too often; wait a minute and try again');
+  }
+}
+
+export interface RefreshLimiter {
+  /** Counts one refresh of the session. @throws TooManyRefreshesError */
+  count(sessionId: string): Promise<void>;
+}
+
+/** Counts in memory: a restart forgives. Only sessions of genuine tokens are to be counted, so that nobody can use up another's. */
+export function createRefreshLimiter({ refreshesMax = REFRESHES_MAX, windowMs = WINDOW_MS }: { refreshesMax?: number; windowMs?: number } = {}): RefreshLimiter {
+  const refreshes = new RateLimiterMemory({ points: refreshesMax, duration: windowMs / 1000 });
+  return {
+    async count(sessionId) {
+      const { consumedPoints } = await refreshes.penalty(sessionId);
+      if (consumedPoints > refreshesMax) throw new TooManyRefreshesError();
     },
   };
 }

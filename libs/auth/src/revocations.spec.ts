@@ -78,6 +78,14 @@ describe('revocations', () => {
     expect((await open()).isRevoked('gateway-1', 'c')).toBe(true);
   });
 
+  it('keeps a row for longer when it now ends later, and never for less long', async () => {
+    const revocations = await open();
+    for (const lifetimeMs of [1000, 5000, 2000]) await revocations.revoke('gateway-1', 'a', nowMs + lifetimeMs);
+    expect([store.inserts, [...store.rows.values()].map(({ expiresAtMs }) => expiresAtMs - nowMs)]).toEqual([2, [5000]]);
+    nowMs += 4000;
+    expect((await open()).isRevoked('gateway-1', 'a')).toBe(true);
+  });
+
   it('does not keep what has expired', async () => {
     const revocations = await open();
     await revocations.revoke('gateway-1', 'a', nowMs);

@@ -9,7 +9,7 @@ export interface Revocations {
    * @throws RevocationsFullError, or whatever the store throws
    */
   revoke(issuer: string, jti: string, expiresAtMs: number): Promise<void>;
-  /** As `revoke`, for what another gateway revoked: all in one write. Rows that are known already cost nothing. */
+  /** As `revoke`, for several rows in one write. Rows that are known already cost nothing; one that now ends later is kept for longer. */
   learn(rows: readonly RevocationRow[]): Promise<void>;
   isRevoked(issuer: string, jti: string): boolean;
 }
@@ -23,7 +23,7 @@ export interface RevocationRow {
 
 /** Where revocations are kept. The functions may answer at once or with a promise. */
 export interface RevocationStore {
-  /** Writes the rows durably, all or none. A row that is there already is left as it is. */
+  /** Writes the rows durably, all or none. Where one is there already, the one that ends later stays. */
   insert(rows: readonly RevocationRow[]): Promise<void> | void;
   /** All rows with `expiresAtMs` after `nowMs`. */
   load(nowMs: number): Promise<readonly RevocationRow[]> | readonly RevocationRow[];
@@ -63,14 +63,19 @@ export async function createRevocations({ store, nowMs }: {
     const added: RevocationRow[] = [];
     for (const row of rows) {
       const key = keyOf(row.issuer, row.jti);
-      if (row.expiresAtMs <= now || revoked.get(key)?.isDurable === true) continue;
-      if (revoked.size >= REVOCATIONS_MAX && !revoked.has(key)) throw new RevocationsFullError();
-      revoked.set(key, { expiresAtMs: row.expiresAtMs, isDurable: false });
+      const known = revoked.get(key);
+      if (row.expiresAtMs <= now || (known?.isDurable === true && known.expiresAtMs >= row.expiresAtMs)) continue;
+      if (revoked.size >= REVOCATIONS_MAX && known === undefined) throw new RevocationsFullError();
+      revoked.set(key, { expiresAtMs: Math.max(row.expiresAtMs, known?.expiresAtMs ?? 0), isDurable: false });
       added.push(row);
     }
     if (added.length === 0) return;
     await store.insert(added);
-    for (const { issuer, jti, expiresAtMs } of added) revoked.set(keyOf(issuer, jti), { expiresAtMs, isDurable: true });
+    for (const { issuer, jti } of added) {
+      const written = revoked.get(keyOf(issuer, jti));
+      // It may have expired and gone meanwhile.
+      if (written !== undefined) written.isDurable = true;
+    }
   }
 
   return {
@@ -80,7 +85,7 @@ export async function createRevocations({ store, nowMs }: {
   };
 }
 
-/** About 200 MB. Each login costs an argon2 hash, so that an hour of them stays far below. */
+/** About 200 MB. Each login costs an argon2 hash, so that some hours of them stay far below. */
 const REVOCATIONS_MAX = 1_000_000;
 const SWEEP_INTERVAL_MS = 60_000;
 

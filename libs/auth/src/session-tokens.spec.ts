@@ -40,11 +40,12 @@ describe('session tokens', () => {
   const make = (options: Partial<Parameters<typeof createSessionTokens>[0]> = {}) =>
     createSessionTokens({ keys, issuer: 'gateway-1', nowMs: () => nowMs, ...options });
   const content = {
-    account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'grant-text', grantExpiresAtMs: START_MS + 2 * HOUR_MS,
+    account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'grant-text',
+    login: { id: 's-1', expiresAtMs: START_MS + 720 * HOUR_MS }, grantExpiresAtMs: START_MS + 2 * HOUR_MS,
   };
   const claims: JWTPayload = {
     iss: 'gateway-1', aud: 'strife', exp: START_MS / 1000 + 60, iat: START_MS / 1000, jti: 'id-1',
-    bank: 'alpha', account: 'alice', currency: 'EUR', grant: 'grant-text',
+    bank: 'alpha', account: 'alice', currency: 'EUR', grant: 'grant-text', sid: 's-1', sid_exp: START_MS + 720 * HOUR_MS,
   };
   const header = () => ({ alg: 'EdDSA', typ: 'strife-session+jwt', kid: keys.kid });
   const sign = (payload: JWTPayload, changes: Record<string, string | undefined> = {}) =>
@@ -61,7 +62,7 @@ describe('session tokens', () => {
     const { token, expiresAtMs, jti } = await tokens.issue(content);
     expect(expiresAtMs).toBe(START_MS + HOUR_MS);
     expect(await tokens.verify(token)).toEqual({
-      account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'grant-text', issuer: 'gateway-1', jti, expiresAtMs,
+      account: { bank: 'alpha', account: 'alice' }, currency: 'EUR', grant: 'grant-text', login: content.login, issuer: 'gateway-1', jti, expiresAtMs,
     });
   });
 
@@ -214,7 +215,7 @@ describe('session tokens', () => {
   });
 
   it('refuses another type: a grant is no session, although the same key signed it', async () => {
-    const { grant } = await createGrants({ keys, bank: 'gateway-1', nowMs: () => nowMs }).issue({ account: 'alice', currency: 'EUR' });
+    const { grant } = await createGrants({ keys, bank: 'gateway-1', nowMs: () => nowMs }).issue({ account: 'alice', currency: 'EUR', sessionId: 's-1' });
     expect(await refusalOf(grant)).toBe('TOKEN_MALFORMED');
     expect(await refusalOf(await sign(claims, { typ: 'strife-grant+jwt' }))).toBe('TOKEN_MALFORMED');
     expect(await refusalOf(await sign(claims, { typ: 'JWT' }))).toBe('TOKEN_MALFORMED');

@@ -11,6 +11,13 @@ export interface AccountName {
   readonly account: string;
 }
 
+/** What a login began at the bank: all tokens, grants and refresh tokens that came of it end with it. */
+export interface LoginSession {
+  readonly id: string;
+  /** When its refresh token ends by itself. */
+  readonly expiresAtMs: number;
+}
+
 /** Who calls, as told by a verified token. Frozen, and shared by all calls that carry the same token. */
 export interface Session {
   readonly account: AccountName;
@@ -18,6 +25,8 @@ export interface Session {
   readonly currency: string;
   /** The bank's grant, sent along with every debit. A secret: never logged. */
   readonly grant: string;
+  /** The login session at the bank, which this token is one of several of. */
+  readonly login: LoginSession;
   readonly issuer: string;
   /** With the issuer, what a revocation names. */
   readonly jti: string;
@@ -34,6 +43,7 @@ export interface SessionTokens {
     account: AccountName;
     currency: string;
     grant: string;
+    login: LoginSession;
     grantExpiresAtMs: number;
   }): Promise<{ token: string; expiresAtMs: number; jti: string }>;
 
@@ -70,17 +80,21 @@ export function createSessionTokens({ keys, issuer, trusted, audience = 'strife'
       const grant = textClaim(claims, 'grant');
       const jti = textClaim(claims, 'jti');
       const signedBy = textClaim(claims, 'iss');
-      if (!bank || !account || !currency || !grant || !jti || !signedBy) return undefined;
-      return { account: Object.freeze({ bank, account }), currency, grant, issuer: signedBy, jti, expiresAtMs };
+      const sessionId = textClaim(claims, 'sid');
+      const sessionEnd = claims['sid_exp'];
+      if (!bank || !account || !currency || !grant || !jti || !signedBy || !sessionId || typeof sessionEnd !== 'number') return undefined;
+      const login = Object.freeze({ id: sessionId, expiresAtMs: sessionEnd });
+      return { account: Object.freeze({ bank, account }), currency, grant, login, issuer: signedBy, jti, expiresAtMs };
     },
   });
 
   return {
-    async issue({ account: { bank, account }, currency, grant, grantExpiresAtMs }) {
+    async issue({ account: { bank, account }, currency, grant, login, grantExpiresAtMs }) {
       const now = nowMs();
       if (grantExpiresAtMs <= now) throw new AuthError('TOKEN_EXPIRED', 'authorization: the bank\'s grant has expired; log in again');
       const jti = newId();
-      const { text, expiresAtMs } = await tokens.sign({ bank, account, currency, grant, jti }, Math.min(now + lifetimeMs, grantExpiresAtMs));
+      const claims = { bank, account, currency, grant, jti, sid: login.id, sid_exp: login.expiresAtMs };
+      const { text, expiresAtMs } = await tokens.sign(claims, Math.min(now + lifetimeMs, grantExpiresAtMs));
       return { token: text, expiresAtMs, jti };
     },
     verify: (token) => tokens.verify(token),

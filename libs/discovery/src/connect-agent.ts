@@ -1,5 +1,8 @@
-// Questions to a Consul agent about Connect, its certificate authority: over plain HTTP, each with a time limit, and with clear failures.
+// Questions to a Consul agent that the client has no calls for, about Connect, its certificate authority, as a rule: each with a time limit, and
+// with clear failures.
 
+import { request as requestPlain, type IncomingHttpHeaders } from 'node:http';
+import { request as requestSecure } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backOffMs, nextIndex } from './consul-catalog.ts';
 
@@ -27,6 +30,8 @@ export interface AgentAddress {
   /** `http://127.0.0.1:8500` */
   readonly address: string;
   readonly token?: string | undefined;
+  /** In PEM: who signed the certificate of an agent at `https:`. Otherwise those count that Node trusts. */
+  readonly ca?: string | undefined;
 }
 
 export interface Question {
@@ -42,45 +47,62 @@ export interface AgentAnswer {
   readonly index: string | undefined;
 }
 
-/** How long the agent holds a question until there is something new; it may add a sixteenth to it. */
-const WAIT_SECONDS = 55;
-const WAIT_TIMEOUT_MS = 65_000;
+/** How long the agent holds a question until there is something new. */
+const WAIT_MS = 10_000;
+/** It may add a sixteenth to it, and takes its time; an agent that is silent for longer hangs. */
+const timeoutOf = (waitMs: number): number => Math.ceil(waitMs * (17 / 16)) + 4000;
 /** Whatever the agent does, it is not asked more often. */
 const PAUSE_MS = 100;
 const BACK_OFF = { baseMs: 100, maxMs: 5_000 };
 const TEXT_CHARACTERS_MAX = 200;
 
 /** @throws ConnectError */
-export async function askAgent({ address, token }: AgentAddress, { path, body, timeoutMs, signal }: Question): Promise<AgentAnswer> {
+export async function askAgent(agent: AgentAddress, question: Question): Promise<AgentAnswer> {
+  const { address } = agent;
+  const { path, timeoutMs, signal } = question;
   const timeout = AbortSignal.timeout(timeoutMs);
-  let response: Response;
-  let text: string;
+  let answer: { readonly status: number; readonly headers: IncomingHttpHeaders; readonly text: string };
   try {
-    response = await fetch(new URL(path, address), {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { ...(token !== undefined && { 'X-Consul-Token': token }) },
-      body: body === undefined ? null : JSON.stringify(body),
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-    });
-    text = await response.text();
+    answer = await send(agent, question, signal === undefined ? timeout : AbortSignal.any([signal, timeout]));
   } catch (error) {
-    const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : connectionFailure(error);
-    throw new ConnectError('CONSUL_UNREACHABLE', `Consul at ${address} does not answer (${reason}); start an agent there, or set the right address`, { cause: error });
+    if (!timeout.aborted) throw connectionFailure(address, error as NodeJS.ErrnoException);
+    throw new ConnectError('CONSUL_UNREACHABLE', silent(address, `no answer within ${timeoutMs} ms`), { cause: error });
   }
-  if (!response.ok) throw refusal(address, path, response.status, text);
+  if (answer.status >= 300) throw refusal(address, path, answer.status, answer.text);
   try {
-    return { body: JSON.parse(text) as unknown, index: response.headers.get('x-consul-index') ?? undefined };
+    return { body: JSON.parse(answer.text) as unknown, index: answer.headers['x-consul-index']?.toString() };
   } catch (error) {
     throw new ConnectError('CONNECT_UNUSABLE', `what answers at ${address} is not Consul: no JSON from ${path}`, { cause: error });
   }
+}
+
+async function send({ address, token, ca }: AgentAddress, { path, body }: Question, signal: AbortSignal) {
+  const url = new URL(path, address);
+  const options = {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { ...(token !== undefined && { 'X-Consul-Token': token }) },
+    signal,
+    ...(ca !== undefined && { ca }),
+  };
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; headers: IncomingHttpHeaders; text: string }>();
+  const request = (url.protocol === 'https:' ? requestSecure : requestPlain)(url, options, (response) => {
+    const chunks: Buffer[] = [];
+    response.on('data', (chunk: Buffer) => chunks.push(chunk));
+    response.on('error', reject);
+    response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text: Buffer.concat(chunks).toString() }));
+  });
+  request.on('error', reject);
+  request.end(body === undefined ? undefined : JSON.stringify(body));
+  return promise;
 }
 
 /**
  * Asks now and then again whenever there may be something new, until the signal aborts. After a failure it asks from the beginning, backing
  * off; what `onAnswer` throws counts as one. Does not reject.
  */
-export async function followAgent(agent: AgentAddress, { path, signal, random, onAnswer, onFailure }: {
+export async function followAgent(agent: AgentAddress, { path, waitMs = WAIT_MS, signal, random, onAnswer, onFailure }: {
   readonly path: string;
+  readonly waitMs?: number | undefined;
   readonly signal: AbortSignal;
   readonly random: () => number;
   readonly onAnswer: (body: unknown) => void;
@@ -92,8 +114,8 @@ export async function followAgent(agent: AgentAddress, { path, signal, random, o
     // oxlint-disable no-await-in-loop -- one after the other
     let pauseMs = PAUSE_MS;
     try {
-      const query = index === 0n ? '' : `?index=${index}&wait=${WAIT_SECONDS}s`;
-      const answer = await askAgent(agent, { path: `${path}${query}`, timeoutMs: WAIT_TIMEOUT_MS, signal });
+      const query = index === 0n ? '' : `?index=${index}&wait=${waitMs}ms`;
+      const answer = await askAgent(agent, { path: `${path}${query}`, timeoutMs: timeoutOf(waitMs), signal });
       if (signal.aborted) return;
       index = nextIndex(index, answer.index).index;
       failures = 0;
@@ -110,22 +132,37 @@ export async function followAgent(agent: AgentAddress, { path, signal, random, o
   }
 }
 
-function connectionFailure(error: unknown): string {
-  const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
-  return cause?.code ?? cause?.message ?? message;
+/** What TLS says of a certificate that it does not take. */
+const UNTRUSTED = /CERT|SIGNATURE|CRL|ISSUER/;
+
+function connectionFailure(address: string, error: NodeJS.ErrnoException): ConnectError {
+  const reason = error.code ?? error.message;
+  const message = UNTRUSTED.test(reason)
+    ? `Consul at ${address} shows a certificate that is not trusted (${reason}); name the file of its authority with --consul-ca`
+    : silent(address, reason);
+  return new ConnectError('CONSUL_UNREACHABLE', message, { cause: error });
+}
+
+function silent(address: string, reason: string): string {
+  return `Consul at ${address} does not answer (${reason}); start an agent there, or set the right address`;
 }
 
 function refusal(address: string, path: string, status: number, text: string): ConnectError {
   const words = text.trim().split('\n')[0]!.slice(0, TEXT_CHARACTERS_MAX);
-  if (status === 403) {
-    const service = path.startsWith(LEAF_PATH) ? path.slice(LEAF_PATH.length).split('?')[0]! : 'the service';
-    return new ConnectError('CONNECT_DENIED', `Consul at ${address} denies this token ${path.split('?')[0]}: ${words}; it needs service:write for ${service}`);
-  }
+  if (status === 403) return new ConnectError('CONNECT_DENIED', denial(address, path, words));
   if (words.includes('Connect must be enabled')) {
     return new ConnectError('CONNECT_DISABLED', `Consul at ${address} runs without Connect, its certificate authority; set connect { enabled = true } on its servers`);
   }
   const code = status >= 500 ? 'CONSUL_UNREACHABLE' : 'CONNECT_UNUSABLE';
   return new ConnectError(code, `Consul at ${address} answers ${path.split('?')[0]} with ${status}: ${words}`);
+}
+
+/** Names the right that lacks. */
+function denial(address: string, path: string, words: string): string {
+  if (words.includes('ACL not found')) return `consul: this token is not known at ${address} (ACL not found)`;
+  if (path.startsWith(LEAF_PATH)) return `consul: this token may not have the certificate of ${path.slice(LEAF_PATH.length).split('?')[0]} (service:write)`;
+  if (path === AUTHORIZE_PATH) return 'consul: this token may not ask who may call the service (service:write for it)';
+  return `consul: this token may not ask ${path.split('?')[0]}: ${words}`;
 }
 
 export const ROOTS_PATH = '/v1/agent/connect/ca/roots';

@@ -1,18 +1,23 @@
 // Certificates and intentions from a real agent: clear about what is missing, and following what changes.
 
+import { execFile } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { startConsul, type ConsulAgent, type ConsulOptions } from '@strife/consul';
 import { describeWithConsul } from '@strife/consul/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Certificates, CertificateSource } from './certificates.ts';
 import { openConnectCertificates, type ConnectCertificatesOptions } from './connect-certificates.ts';
 import { openConnectIntentions } from './connect-intentions.ts';
+import { openConsulRegistry } from './consul-registry.ts';
+import { expiryProblem, openDiscovery } from './open-discovery.ts';
 import type { RegistryProblem } from './registry.ts';
+import { listen } from './testing/consul-stage.ts';
 
 const SERVICE = 'strife-bank-alpha';
 
@@ -90,6 +95,7 @@ await describeWithConsul('Connect with a Consul agent', (program) => {
     nowMs = validToDate.getTime() - 60_000;
     await warned.promise;
     expect(warnings[0]).toEqual(validToDate);
+    expect(expiryProblem(SERVICE, validToDate)).toMatchObject({ severity: 'error', message: expect.stringContaining(validToDate.toISOString()) });
   });
 
   it('trusts the old root and the new one as soon as there is a new one, and presents what both trust', async () => {
@@ -134,6 +140,17 @@ await describeWithConsul('Connect with a Consul agent', (program) => {
     expect(problems.at(-1)).toMatchObject({ recovered: true });
   });
 
+  it('notices an agent that hangs, and that it goes on', async () => {
+    const own = await startOwn('hanging');
+    const heard = listen();
+    await open({ address: own.address, waitMs: 500, random: () => 0.1, onProblem: heard.onProblem });
+    await own.kill('SIGSTOP');
+    await heard.until('no answer within');
+    await own.kill('SIGCONT');
+    await heard.until('come from Consul again');
+    expect(heard.problems).toHaveLength(2);
+  });
+
   it('says nothing and asks nothing after it was closed', async () => {
     const own = await startOwn('closing');
     const problems: RegistryProblem[] = [];
@@ -141,6 +158,50 @@ await describeWithConsul('Connect with a Consul agent', (program) => {
     source.close();
     await own.stop();
     expect(problems).toEqual([]);
+  });
+
+  describe('over https', () => {
+    let secure: ConsulAgent;
+    let ca: string;
+    let other: string;
+    beforeAll(async () => {
+      const folder = join(directory, 'authority');
+      await mkdir(folder);
+      const tls = (...args: string[]) => promisify(execFile)(program, ['tls', ...args], { cwd: folder });
+      await tls('ca', 'create');
+      await tls('cert', 'create', '-server');
+      await tls('ca', 'create', '-domain', 'other');
+      const [authority, cert, key, stranger] = await Promise.all(
+        ['consul-agent-ca.pem', 'dc1-server-consul-0.pem', 'dc1-server-consul-0-key.pem', 'other-agent-ca.pem'].map((file) => readFile(join(folder, file), 'utf8')));
+      [ca, other] = [authority!, stranger!];
+      secure = await start('secure', { https: { ca, cert: cert!, key: key! } });
+    });
+    afterAll(() => secure.stop());
+
+    it('gives certificates and lists to whoever knows its authority', async () => {
+      await expect(open({ address: secure.httpsAddress, ca })).resolves.toBeDefined();
+      await expect(openConnectIntentions({ address: secure.httpsAddress, ca, service: SERVICE })).resolves.toBeDefined();
+      const registry = await openConsulRegistry({ address: secure.httpsAddress, ca });
+      await registry.register({ service: 'bank', id: 'alpha', host: '127.0.0.1', port: 1, meta: {} });
+      await registry.close();
+    });
+
+    it('is not believed by whoever knows none, or another one', async () => {
+      for (const authority of [undefined, other]) {
+        const options = { address: secure.httpsAddress, ca: authority };
+        await expect(open(options)).rejects.toMatchObject({ code: 'CONSUL_UNREACHABLE', message: expect.stringMatching(/ shows a certificate that is not trusted \(\w+\); name the file of its authority with --consul-ca$/) });
+        await expect(openConsulRegistry(options)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE', message: expect.stringMatching(/CERT|SIGNATURE/) });
+      }
+    });
+
+    it('is used by a service that is told the file, and a wrong file is named', async () => {
+      const discovery = (consulCa: string) => openDiscovery({
+        mode: 'consul', role: 'bank', name: 'alpha', registryDir: '', certsDir: '', consulAddress: secure.httpsAddress, consulCa, onProblem: () => {},
+      });
+      await (await discovery(join(directory, 'authority', 'consul-agent-ca.pem'))).close();
+      await expect(discovery(join(directory, 'nothing.pem'))).rejects.toMatchObject({ name: 'CertificateError', message: expect.stringContaining('nothing.pem: is missing') });
+      await expect(discovery(join(directory, 'authority', 'dc1-server-consul-0-key.pem'))).rejects.toMatchObject({ name: 'CertificateError' });
+    });
   });
 
   describe('that has ACLs', () => {
@@ -157,7 +218,7 @@ await describeWithConsul('Connect with a Consul agent', (program) => {
       for (const opening of [open, openConnectIntentions]) {
         const error = await opening({ address: guarded.address, token, service: SERVICE }).then(() => undefined, (failure: Error) => failure);
         expect(error).toMatchObject({ name: 'ConnectError', code: 'CONNECT_DENIED' });
-        expect(error!.message).toMatch(/^Consul at \S+ denies this token \S+: .*; it needs service:write for [^\n]+$/);
+        expect(error!.message).toMatch(token === undefined ? /^consul: this token may not [^\n]+\(service:write[^\n]*\)$/ : /^consul: this token is not known at \S+ \(ACL not found\)$/);
         expect(error!.message).not.toContain('11111111-2222');
       }
     });

@@ -12,13 +12,17 @@ export interface ConnectCertificatesOptions {
   readonly address: string;
   /** Needs `service:write` for the service. */
   readonly token?: string | undefined;
-  /** `strife-gateway`, `strife-bank-alpha`: who the certificate says this is. */
+  /** In PEM: who signed the certificate of an agent at `https:`. Otherwise those count that Node trusts. */
+  readonly ca?: string | undefined;
+  /** `strife-gateway-g1`, `strife-bank-alpha`: who the certificate says this is. */
   readonly service: string;
   /** Told once when Consul is away or its answers do not fit, and once when that is over. */
   readonly onProblem?: (problem: RegistryProblem) => void;
   /** Told again and again, from the last tenth of the certificate's life: somebody must do something now. */
   readonly onExpiring?: (validUntil: Date) => void;
   readonly expiryCheckIntervalMs?: number;
+  /** How long the agent may hold a question until there is something new: 10 s. That it hangs is noticed some 5 s after that. */
+  readonly waitMs?: number;
   readonly nowMs?: () => number;
   readonly random?: () => number;
 }
@@ -37,8 +41,8 @@ const EXPIRING_SHARE = 0.1;
  * @throws ConnectError when there is no set to begin with
  */
 export async function openConnectCertificates(options: ConnectCertificatesOptions): Promise<CertificateSource> {
-  const { address, token, service, onProblem = () => {}, nowMs = Date.now, random = Math.random } = options;
-  const agent = { address, token };
+  const { address, token, ca, service, onProblem = () => {}, nowMs = Date.now, random = Math.random } = options;
+  const agent = { address, token, ca };
   const leafPath = `${LEAF_PATH}${encodeURIComponent(service)}`;
   const [firstRoots, firstLeaf] = await Promise.all([ROOTS_PATH, leafPath].map((path) => askAgent(agent, { path, timeoutMs: START_TIMEOUT_MS })));
   let roots = readRoots(firstRoots!.body);
@@ -71,7 +75,7 @@ export async function openConnectCertificates(options: ConnectCertificatesOption
   }
 
   const follow = (path: string, take: (body: unknown) => void): Promise<void> => followAgent(agent, {
-    path, random,
+    path, random, waitMs: options.waitMs,
     signal: closing.signal,
     onAnswer(body) {
       take(body);

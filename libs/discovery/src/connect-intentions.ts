@@ -21,17 +21,19 @@ const START_TIMEOUT_MS = 10_000;
  *
  * @throws ConnectError
  */
-export async function openConnectIntentions({ address, token, service }: {
+export async function openConnectIntentions({ address, token, ca, service }: {
   /** Of the agent on this machine: `http://127.0.0.1:8500`. */
   readonly address: string;
   /** Needs `service:write` for the service. */
   readonly token?: string | undefined;
+  /** In PEM: who signed the certificate of an agent at `https:`. Otherwise those count that Node trusts. */
+  readonly ca?: string | undefined;
   /** Who is called: `strife-bank-alpha`. */
   readonly service: string;
 }): Promise<ConnectIntentions> {
   const ask = async (peerUri: string, serial: string, timeoutMs: number): Promise<boolean> => {
     const question = { Target: service, ClientCertURI: peerUri, ClientCertSerial: serial.toLowerCase().match(/../g)?.join(':') ?? serial };
-    const { body } = await askAgent({ address, token }, { path: AUTHORIZE_PATH, body: question, timeoutMs });
+    const { body } = await askAgent({ address, token, ca }, { path: AUTHORIZE_PATH, body: question, timeoutMs });
     const { Authorized } = (body ?? {}) as { Authorized?: unknown };
     if (typeof Authorized !== 'boolean') throw new ConnectError('CONNECT_UNUSABLE', `Consul at ${address} does not say whether a call is authorized`);
     return Authorized;

@@ -1,7 +1,10 @@
 // The rules for reading Consul's catalog, without a Consul.
 
 import { describe, expect, it } from '@jest/globals';
-import { backOffMs, claimId, findRemains, findRival, findUsurper, nextIndex, passingInstances, readEntries, settle, tagsOf, type Entry } from './consul-catalog.ts';
+import {
+  backOffMs, claimId, consulServiceName, findRemains, findRival, findUsurper, instanceIdsIn, nextIndex, passingInstances, readEntries, readServiceNames, settle, tagsOf,
+  type Entry,
+} from './consul-catalog.ts';
 import { bank } from './registry-contract.ts';
 
 const entry = (claim: string, createIndex: number, rest: Partial<Entry> = {}): Entry =>
@@ -54,7 +57,7 @@ describe('an entry of the catalog', () => {
   });
 
   it('becomes the instance that was registered', () => {
-    const { entries, problems } = readEntries('bank', [item({ serfHealth: 'passing', [`${claim}:heartbeat`]: 'passing' })]);
+    const { entries, problems } = readEntries(bank('alpha'), [item({ serfHealth: 'passing', [`${claim}:heartbeat`]: 'passing' })]);
     expect(entries).toEqual([{ claim, instance: bank('alpha'), node: 'n1', createIndex: 7, isAlive: true, isHolding: true, isPassing: true }]);
     expect(problems.size).toBe(0);
     expect(tagsOf(bank('alpha'))).toEqual(['bank=alpha', 'version=1']);
@@ -66,26 +69,44 @@ describe('an entry of the catalog', () => {
     ['is dead with its node', { serfHealth: 'critical', [`${claim}:heartbeat`]: 'passing' }, { isAlive: false, isHolding: false, isPassing: false }],
     ['holds its name but is not shown while its server does not answer', { [`${claim}:server`]: 'critical', [`${claim}:heartbeat`]: 'passing' }, { isAlive: true, isHolding: true, isPassing: false }],
   ])('%s', (_, statuses, expected) => {
-    expect(readEntries('bank', [item(statuses)]).entries).toMatchObject([expected]);
+    expect(readEntries(bank('alpha'), [item(statuses)]).entries).toMatchObject([expected]);
   });
 
   it('has the address of its node when it has none', () => {
-    expect(readEntries('bank', [item({}, { Address: '' })]).entries[0]?.instance.host).toBe('10.0.0.1');
+    expect(readEntries(bank('alpha'), [item({}, { Address: '' })]).entries[0]?.instance.host).toBe('10.0.0.1');
   });
 
   it.each([
     ['ID', { ID: 'by-hand' }],
     ['ID', { ID: claimId({ service: 'gateway', id: 'alpha' }, '0123456789ab') }],
     ['port', { Port: 0 }],
+    ['ID', { ID: claimId(bank('alphabet'), '0123456789ab') }],
     ['meta', { Meta: { version: 1 } }],
+    ['meta', { Meta: { bank: 'beta' } }],
   ])('is left out with its reason when its %s is wrong: %j', (field, wrong) => {
-    const { entries, problems } = readEntries('bank', [item({}, wrong)]);
+    const { entries, problems } = readEntries(bank('alpha'), [item({}, wrong)]);
     expect(entries).toEqual([]);
     expect([...problems.values()]).toEqual([expect.stringContaining(`${field}:`)]);
   });
 
   it('is nothing in an answer that is no list', () => {
-    expect(readEntries('bank', undefined).entries).toEqual([]);
+    expect(readEntries(bank('alpha'), undefined).entries).toEqual([]);
+  });
+});
+
+describe('the names of services', () => {
+  it('are told by kind, and what is none of ours is left out', () => {
+    const names = readServiceNames({ consul: [], 'strife-bank-alpha': ['bank=alpha'], 'strife-gateway-g1': [], 'strife-bank-': [], 'strife-bank': [], 'strife-bank-a b': [] });
+    expect([...instanceIdsIn('bank', names)]).toEqual(['alpha']);
+    expect([...instanceIdsIn('gateway', names)]).toEqual(['g1']);
+    expect(readServiceNames(null)).toEqual([]);
+    expect(consulServiceName({ service: 'gateway', id: 'g1' })).toBe('strife-gateway-g1');
+  });
+});
+
+describe('tags', () => {
+  it('leave long values out', () => {
+    expect(tagsOf({ ...bank('alpha'), meta: { keys: 'x'.repeat(200), version: '1' } })).toEqual(['version=1']);
   });
 });
 

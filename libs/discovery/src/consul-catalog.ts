@@ -1,21 +1,42 @@
 // How instances stand in Consul's catalog, and the rules for reading it. Pure: no call, no clock.
 
-import { readInstance, type Instance, type ServiceName } from './registry.ts';
+import { isInstanceId, readInstance, type Instance, type ServiceName } from './registry.ts';
 
-/** Banks are instances of `strife-bank`, gateways of `strife-gateway`. */
-export function consulServiceName(service: ServiceName): string {
-  return `strife-${service}`;
+export type InstanceName = Pick<Instance, 'service' | 'id'>;
+
+/** What the names of all banks, or of all gateways, begin with. */
+export function consulServicePrefix(service: ServiceName): string {
+  return `strife-${service}-`;
+}
+
+/**
+ * Each bank and each gateway is a service of its own, `strife-bank-alpha`, as in its certificate: Consul's rules go by service name, so that who may
+ * register one bank may not register another.
+ */
+export function consulServiceName({ service, id }: InstanceName): string {
+  return `${consulServicePrefix(service)}${id}`;
+}
+
+/** The ids of a service's instances among the names of all of Consul's services. */
+export function instanceIdsIn(service: ServiceName, names: Iterable<string>): ReadonlySet<string> {
+  const prefix = consulServicePrefix(service);
+  return new Set([...names].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)).filter(isInstanceId));
+}
+
+/** Reads an answer of `/v1/catalog/services`, of which only our services count. */
+export function readServiceNames(body: unknown): readonly string[] {
+  return Object.keys(typeof body === 'object' && body !== null ? body : {}).filter((name) => name.startsWith('strife-')).sort();
 }
 
 /**
  * Names one claim of an instance: `strife-bank-alpha-0123456789ab`. Every claim has a nonce, since an agent lets a registration replace
  * another of the same ID without a word, and an ID that names the process too cannot be replaced by another process.
  */
-export function claimId({ service, id }: Pick<Instance, 'service' | 'id'>, nonce: string): string {
-  return `${consulServiceName(service)}-${id}-${nonce}`;
+export function claimId(name: InstanceName, nonce: string): string {
+  return `${consulServiceName(name)}-${nonce}`;
 }
 
-const NONCE = /^(.+)-[0-9a-f]{12}$/;
+const NONCE = /^-[0-9a-f]{12}$/;
 
 /** The check that the process keeps alive itself. */
 export function heartbeatCheckId(claim: string): string {
@@ -27,10 +48,15 @@ export function serverCheckId(claim: string): string {
   return `${claim}:server`;
 }
 
-/** What a registration says in tags too, for people and for queries by tag: `bank=alpha`. */
+/**
+ * What a registration says in tags too, for people and for queries by tag: `bank=alpha`. Consul sends everybody who follows the list of services
+ * all tags, so that long values, such as keys, stay out.
+ */
 export function tagsOf({ meta }: Instance): string[] {
-  return Object.keys(meta).sort().map((name) => `${name}=${meta[name]}`);
+  return Object.keys(meta).sort().map((name) => `${name}=${meta[name]}`).filter((tag) => tag.length <= TAG_CHARACTERS_MAX);
 }
+
+const TAG_CHARACTERS_MAX = 100;
 
 /** One claim as the catalog has it. */
 export interface Entry {
@@ -54,12 +80,12 @@ export interface Reading {
   readonly problems: ReadonlyMap<string, string>;
 }
 
-/** Reads an answer of `/v1/health/service/:name`. */
-export function readEntries(service: ServiceName, body: unknown): Reading {
+/** Reads an answer of `/v1/health/service/:name` for that instance's name. */
+export function readEntries(name: InstanceName, body: unknown): Reading {
   const entries: Entry[] = [];
   const problems = new Map<string, string>();
   for (const item of Array.isArray(body) ? (body as HealthEntry[]) : []) {
-    const entry = readEntry(service, item);
+    const entry = readEntry(name, item);
     if ('wrong' in entry) problems.set(String(item?.Service?.ID), `${entry.wrong}; ignored`);
     else entries.push(entry);
   }
@@ -72,13 +98,15 @@ interface HealthEntry {
   readonly Checks?: readonly { readonly CheckID?: string; readonly Status?: string }[];
 }
 
-function readEntry(service: ServiceName, { Node, Service, Checks = [] }: HealthEntry): Entry | { readonly wrong: string } {
+function readEntry(name: InstanceName, { Node, Service, Checks = [] }: HealthEntry): Entry | { readonly wrong: string } {
   const claim = Service?.ID ?? '';
-  const prefix = `${consulServiceName(service)}-`;
-  const id = claim.startsWith(prefix) ? NONCE.exec(claim.slice(prefix.length))?.[1] : undefined;
-  if (id === undefined) return { wrong: `ID: must be "${prefix}<id>-<12 hexadecimal digits>"` };
+  const prefix = consulServiceName(name);
+  if (!claim.startsWith(prefix) || !NONCE.test(claim.slice(prefix.length))) return { wrong: `ID: must be "${prefix}-<12 hexadecimal digits>"` };
+  const { service, id } = name;
   const instance = readInstance({ service, id, host: Service?.Address || Node?.Address, port: Service?.Port, meta: Service?.Meta ?? {} });
   if ('wrong' in instance) return instance;
+  // Consul lets a bank write what it likes under its own name. It may not call itself by another's.
+  if ((instance.meta['bank'] ?? id) !== id) return { wrong: `meta: "bank" must be "${id}"` };
   const decisive = Checks.filter(({ CheckID }) => CheckID !== serverCheckId(claim));
   return {
     claim,

@@ -1,6 +1,7 @@
 // Claims a name in Consul's catalog, so that of all who want it, at whichever agents, one gets it.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type Consul from 'consul';
 import {
   claimId,
@@ -29,6 +30,8 @@ export interface ClaimSettings {
   /** Gives up a claim that is not held yet. */
   readonly signal: AbortSignal;
 }
+
+type RegisterSettings = Pick<ClaimSettings, 'link' | 'ttlMs' | 'serverCheckIntervalMs'>;
 
 export type Claim =
   | { readonly kind: 'held'; readonly claim: string; /** When the heartbeat was sent that made it visible. */ readonly beatAtMs: number }
@@ -64,7 +67,11 @@ export async function claimName(instance: Instance, own: Set<string>, settings: 
   const warning = new AbortController();
   const passing = new AbortController();
   try {
-    await register(instance, claim, own, settings);
+    await register(instance, claim, settings, 'warning').catch((error: CallError) => {
+      // Refused for good: there is nothing to take back.
+      if (error.status !== undefined && error.status < 500) own.delete(claim);
+      throw error;
+    });
     const warned = beatUntil(warning.signal, heartbeatIntervalMs, () => beat(link, claim, 'warn'));
     const before = await untilUncontested(instance, claim, own, settings, (entry) => entry.isAlive);
     warning.abort();
@@ -83,7 +90,7 @@ export async function claimName(instance: Instance, own: Set<string>, settings: 
   } finally {
     warning.abort();
     passing.abort();
-    if (!isHeld && (await withdraw(link, claim))) own.delete(claim);
+    if (!isHeld && own.has(claim) && (await withdraw(link, claim))) own.delete(claim);
   }
 }
 
@@ -96,6 +103,32 @@ export async function beat(link: ConsulLink, claim: string, sign: 'pass' | 'warn
 export async function isRegistered(link: ConsulLink, claim: string): Promise<boolean> {
   const { body } = await link.call((consul, how) => consul.agent.service.list({ filter: `ID == "${claim}"`, ...how }), { timeoutMs: CALL_TIMEOUT_MS });
   return Object.hasOwn(body ?? {}, claim);
+}
+
+/**
+ * Gives a claim that is held the instance's metadata, in one write, so that no watcher misses it. Resolves when the catalog has it. The checks
+ * are sent too: if the agent has lost the claim meanwhile, what this makes still ends with its process.
+ *
+ * @throws CallError
+ */
+export async function replaceRegistration(instance: Instance, claim: string, settings: Omit<ClaimSettings, 'signal'>): Promise<void> {
+  const { link, nowMs, heartbeatIntervalMs } = settings;
+  const shown = new AbortController();
+  try {
+    await register(instance, claim, settings, 'passing');
+    void beatUntil(shown.signal, heartbeatIntervalMs, () => beat(link, claim, 'pass'));
+    const untilMs = nowMs() + CLAIM_TIMEOUT_MS;
+    for (let index = 0n; nowMs() < untilMs;) {
+      // oxlint-disable-next-line no-await-in-loop -- follows the catalog
+      const seen = await readCatalog(link, instance, index);
+      const mine = seen.entries.find((entry) => entry.claim === claim);
+      if (mine?.isPassing && isDeepStrictEqual(mine.instance.meta, instance.meta)) return;
+      index = seen.index;
+    }
+    throw new CallError('the catalog does not show the new metadata', undefined);
+  } finally {
+    shown.abort();
+  }
 }
 
 /** Takes the claim back. False when the agent did not do it; then the claim goes critical by itself, and away. */
@@ -119,13 +152,15 @@ export async function untilHidden(link: ConsulLink, instance: Instance, claim: s
   }
 }
 
-async function register(instance: Instance, claim: string, own: Set<string>, { link, ttlMs, serverCheckIntervalMs }: ClaimSettings): Promise<void> {
-  const { service, host, port, meta } = instance;
+async function register(
+  instance: Instance, claim: string, { link, ttlMs, serverCheckIntervalMs }: RegisterSettings, status: 'warning' | 'passing',
+): Promise<void> {
+  const { host, port, meta } = instance;
   const heartbeat = {
     checkid: heartbeatCheckId(claim),
     name: 'Heartbeat of the process',
     ttl: `${ttlMs}ms`,
-    status: 'warning',
+    status,
     deregistercriticalserviceafter: REMOVE_CRITICAL_AFTER,
   };
   // The leaf certificates carry no DNS name and the agent can compare nothing else, so it does not judge who answers. Callers do.
@@ -137,21 +172,16 @@ async function register(instance: Instance, claim: string, own: Set<string>, { l
     tlsskipverify: true,
     interval: `${serverCheckIntervalMs}ms`,
     timeout: `${serverCheckIntervalMs}ms`,
+    // A registration that is replaced must not be hidden until the agent has called.
+    ...(status === 'passing' && { status }),
   };
   const registration = {
-    name: consulServiceName(service), id: claim, address: host, port, meta: { ...meta }, tags: tagsOf(instance),
+    name: consulServiceName(instance), id: claim, address: host, port, meta: { ...meta }, tags: tagsOf(instance),
     checks: server ? [heartbeat, server] : [heartbeat],
   };
   // The client's types ask for fields that the check's kind does not have.
   type Options = Exclude<Parameters<Consul['agent']['service']['register']>[0], string>;
-  try {
-    await link.call((consul, how) => consul.agent.service.register({ ...registration, ...how } as unknown as Options), { timeoutMs: CALL_TIMEOUT_MS });
-  } catch (error) {
-    const { status } = error as CallError;
-    // Refused for good: there is nothing to take back.
-    if (status !== undefined && status < 500) own.delete(claim);
-    throw error;
-  }
+  await link.call((consul, how) => consul.agent.service.register({ ...registration, ...how } as unknown as Options), { timeoutMs: CALL_TIMEOUT_MS });
 }
 
 interface Contest {
@@ -179,11 +209,11 @@ async function untilUncontested(
 
 /** Reads what the leader has, not an older copy; with an index, waits for a change first, but for a short time only. */
 export async function readCatalog(
-  link: ConsulLink, { service }: Instance, index: bigint, signal?: AbortSignal,
+  link: ConsulLink, instance: Instance, index: bigint, signal?: AbortSignal,
 ): Promise<{ readonly entries: readonly Entry[]; readonly index: bigint }> {
-  const options = { service: consulServiceName(service), consistent: true, index: String(index), wait: `${WAIT_MS}ms` };
+  const options = { service: consulServiceName(instance), consistent: true, index: String(index), wait: `${WAIT_MS}ms` };
   const answer = await link.call((consul, how) => consul.health.service({ ...options, ...how }), { timeoutMs: WAIT_MS + CALL_TIMEOUT_MS, signal });
-  return { entries: readEntries(service, answer.body).entries, index: nextIndex(index, answer.index).index };
+  return { entries: readEntries(instance, answer.body).entries, index: nextIndex(index, answer.index).index };
 }
 
 async function beatUntil(signal: AbortSignal, intervalMs: number, once: () => Promise<void>): Promise<void> {

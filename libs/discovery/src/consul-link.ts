@@ -2,6 +2,7 @@
 
 import { EventEmitter, setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Consul from 'consul';
 import { backOffMs } from './consul-catalog.ts';
@@ -11,6 +12,8 @@ export interface LinkOptions {
   /** `http://127.0.0.1:8500` */
   readonly address: string;
   readonly token: string | undefined;
+  /** In PEM: who signed the agent's certificate, for `https:`. */
+  readonly ca: string | undefined;
   /** How often Consul is asked whether it is there; without an answer for twice that long and a bit, it is taken as silent. */
   readonly pulseIntervalMs: number;
   /** How long a silence is reported after. */
@@ -188,7 +191,7 @@ function createCall(consul: Consul, closing: AbortSignal, noteTrouble: () => voi
   };
 }
 
-function createClient({ address, token }: LinkOptions): Consul {
+function createClient({ address, token, ca }: LinkOptions): Consul {
   const { protocol, hostname, port } = new URL(address);
   const secure = protocol === 'https:';
   return new Consul({
@@ -196,6 +199,7 @@ function createClient({ address, token }: LinkOptions): Consul {
     port: port === '' ? (secure ? 443 : 80) : Number(port),
     secure,
     ...(token !== undefined && { defaults: { token } }),
+    ...(secure && ca !== undefined && { agent: new HttpsAgent({ keepAlive: true, ca }) }),
   });
 }
 

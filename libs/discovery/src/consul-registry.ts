@@ -3,18 +3,22 @@
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
-import { consulServiceName } from './consul-catalog.ts';
+import { consulServiceName, consulServicePrefix } from './consul-catalog.ts';
 import { claimName } from './consul-claim.ts';
 import { askForLeader, openConsulLink, type CallError } from './consul-link.ts';
+import { createServiceNames } from './consul-names.ts';
 import { keepRegistered } from './consul-registration.ts';
+import { describeCallError, findMissingRights, mayNot, type Right } from './consul-rights.ts';
 import { watchConsulService } from './consul-watch.ts';
-import { readInstance, RegistryError, type Instance, type Registration, type Registry, type RegistryProblem } from './registry.ts';
+import { readInstance, RegistryError, type Instance, type Registration, type Registry, type RegistryProblem, type ServiceName } from './registry.ts';
 
 export interface ConsulRegistryOptions {
   /** Of the agent on this machine: `http://127.0.0.1:8500`. */
   readonly address: string;
   /** Needs `service:write` for what it registers, `service:read` for what it watches, `node:read`. */
-  readonly token?: string;
+  readonly token?: string | undefined;
+  /** In PEM: who signed the certificate of an agent at `https:`. Otherwise those count that Node trusts. */
+  readonly ca?: string | undefined;
   /** A process that is silent for longer is hidden. Heartbeats come four times as often. */
   readonly ttlMs?: number;
   /**
@@ -40,18 +44,19 @@ export interface ConsulRegistryOptions {
  * @throws RegistryError REGISTRY_UNAVAILABLE
  */
 export async function openConsulRegistry({
-  address, token, ttlMs = 1000, serverCheckIntervalMs, settleMs = 3 * ttlMs,
+  address, token, ca, ttlMs = 1000, serverCheckIntervalMs, settleMs = 3 * ttlMs,
   nowMs = () => performance.now(), random = Math.random, nonce = () => randomBytes(6).toString('hex'), onProblem = () => {},
 }: ConsulRegistryOptions): Promise<Registry> {
   if (!/^https?:/.test(address) || !URL.canParse(address)) throw new RegistryError('REGISTRY_UNAVAILABLE', `Consul's address must be like http://127.0.0.1:8500, and is ${address}`);
   const heartbeatIntervalMs = ttlMs / 4;
-  const link = openConsulLink({ address, token, pulseIntervalMs: ttlMs / 4, outageAfterMs: ttlMs, settleMs, nowMs, random, onProblem });
+  const link = openConsulLink({ address, token, ca, pulseIntervalMs: ttlMs / 4, outageAfterMs: ttlMs, settleMs, nowMs, random, onProblem });
   try {
     await askForLeader(link.call);
   } catch (error) {
     await link.close();
     throw unavailable(address, error as CallError);
   }
+  const serviceNames = createServiceNames({ link, random, onProblem });
   const settings = { link, ttlMs, heartbeatIntervalMs, serverCheckIntervalMs, nowMs, random, nonce, onProblem };
   const names = new Set<string>();
   const registrations = new Set<Registration>();
@@ -80,9 +85,31 @@ export async function openConsulRegistry({
       names.delete(describe(instance));
     };
     let leaving: Promise<void> | undefined;
-    const registration: Registration = { leave: () => (leaving ??= leave()) };
+    const registration: Registration = {
+      async update(meta) {
+        if (leaving) throw new RegistryError('REGISTRY_CLOSED', `${describe(instance)} has left`);
+        const updated = readInstance({ ...instance, meta });
+        if ('wrong' in updated) throw new RegistryError('INSTANCE_INVALID', `cannot update: ${updated.wrong}`);
+        const isHeld = await kept.update(updated.meta).catch((error: CallError) => {
+          throw refusal(address, instance, error);
+        });
+        if (!isHeld) throw new RegistryError('ALREADY_REGISTERED', `${describe(instance)} now belongs to another process`);
+      },
+      leave: () => (leaving ??= leave()),
+    };
     registrations.add(registration);
     return registration;
+  }
+
+  async function reportMissingRights(service: ServiceName): Promise<void> {
+    const wanted: readonly Right[] = [
+      { resource: 'service', name: consulServicePrefix(service), access: 'read' },
+      { resource: 'node', name: '', access: 'read' },
+    ];
+    for (const { resource, name, access } of await findMissingRights({ address, token, ca }, wanted)) {
+      if (closing) return;
+      onProblem({ where: address, severity: 'error', message: `consul: ${mayNot(`see ${name || 'node '}*`, `${resource}:${access}`)}: Consul leaves them out of its lists` });
+    }
   }
 
   return {
@@ -109,8 +136,9 @@ export async function openConsulRegistry({
 
     watch(service, onChange) {
       refuseWhenClosed();
-      const watch = watchConsulService({ link, service, random, onProblem, onChange });
+      const watch = watchConsulService({ link, names: serviceNames, service, random, onProblem, onChange });
       watches.add(watch);
+      void reportMissingRights(service);
       return {
         get instances() {
           return watch.instances;
@@ -142,9 +170,6 @@ function unavailable(address: string, { message }: CallError): RegistryError {
 
 function refusal(address: string, instance: Instance, error: CallError): RegistryError {
   if (error.status === 400) return new RegistryError('INSTANCE_INVALID', `cannot register: Consul refuses ${describe(instance)}: ${error.message}`);
-  if (error.status === 403) {
-    return new RegistryError('REGISTRY_UNAVAILABLE',
-      `Consul at ${address} does not let this token register ${describe(instance)}: ${error.message}; it needs service:write for ${consulServiceName(instance.service)}`);
-  }
+  if (error.status === 403) return new RegistryError('NOT_PERMITTED', describeCallError(error, mayNot(`register ${consulServiceName(instance)}`, 'service:write')));
   return unavailable(address, error);
 }

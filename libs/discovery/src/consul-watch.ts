@@ -1,94 +1,89 @@
-// Follows one service in Consul's catalog by blocking queries.
+// Follows the instances of one kind in Consul's catalog: which services there are by their names, and the health of each.
 
-import { setTimeout as sleep } from 'node:timers/promises';
-import { backOffMs, consulServiceName, nextIndex, passingInstances, readEntries, settle } from './consul-catalog.ts';
+import { instanceIdsIn, consulServiceName, consulServicePrefix, passingInstances, readEntries, settle } from './consul-catalog.ts';
+import { followConsul } from './consul-follow.ts';
 import type { CallError, ConsulLink } from './consul-link.ts';
+import type { ServiceNames } from './consul-names.ts';
+import { describeCallError, mayNot } from './consul-rights.ts';
 import { createOnceReporter, createProblemReporter } from './problem-reporter.ts';
 import { sortInstances, type Instance, type RegistryProblem, type ServiceName, type Watch } from './registry.ts';
 
 export interface ConsulWatchOptions {
   readonly link: ConsulLink;
+  readonly names: ServiceNames;
   readonly service: ServiceName;
   readonly random: () => number;
   readonly onProblem: (problem: RegistryProblem) => void;
   readonly onChange: (instances: readonly Instance[]) => void;
 }
 
-/** How long the agent may let a query wait for a change; it adds up to a sixteenth of it. */
-const WAIT_MS = 10_000;
-const QUERY_TIMEOUT_MS = WAIT_MS * (17 / 16) + 2000;
-const BACK_OFF = { baseMs: 100, maxMs: 5000 };
 /** However fast the catalog changes. */
 const QUERY_INTERVAL_MIN_MS = 25;
 /** How often those are looked at again who are shown although the catalog has them no more. */
 const SETTLE_CHECK_INTERVAL_MS = 250;
-/** So many failures in a row are not an election. */
-const FAILURES_TO_REPORT = 5;
+
+/** One service of Consul: the instance of that name, of which several processes may have claims there. */
+interface Follower {
+  /** Who of them may be called; undefined before the first answer. */
+  passing: ReadonlyMap<string, Instance> | undefined;
+  close(): void;
+}
 
 /**
- * Shows whoever has all checks passing. While Consul is away, the last list stays; when it is back, the query begins anew at once, and whoever
+ * Shows whoever has all checks passing. While Consul is away, the last list stays; when it is back, the queries begin anew at once, and whoever
  * is not in the catalog yet gets time to come back.
  */
-export function watchConsulService({ link, service, random, onProblem, onChange }: ConsulWatchOptions): Watch {
-  const name = consulServiceName(service);
-  const reportFailure = createOnceReporter(name, onProblem, 'can be read again');
-  const reportEntries = createProblemReporter(onProblem);
-  let isClosed = false;
-  /** Ends the query that runs, or the pause after it. */
-  let query = new AbortController();
+export function watchConsulService(options: ConsulWatchOptions): Watch {
+  const { link, names, service, onChange } = options;
+  const reports = createReports(options);
+  const followers = new Map<string, Follower>();
   const list = createShownList(link, onChange);
+  let isFirstListShown = false;
+  let isClosed = false;
 
-  async function queryOnce(index: bigint): Promise<bigint> {
-    query = new AbortController();
-    const options = { service: name, passing: true, index: String(index), wait: `${WAIT_MS}ms` };
-    const answer = await link.call((consul, how) => consul.health.service({ ...options, ...how }), {
-      timeoutMs: QUERY_TIMEOUT_MS,
-      signal: query.signal,
+  function show(): void {
+    const isComplete = [...followers.values()].every(({ passing }) => passing !== undefined);
+    if (isClosed || (!isFirstListShown && !isComplete)) return;
+    isFirstListShown = true;
+    // Who was there and is there again is not gone in between.
+    const read = [...followers].flatMap(([id, { passing }]) => [...(passing ?? only(list.shown, id))]);
+    list.update(new Map(read));
+  }
+
+  function follow(id: string): Follower {
+    const name = consulServiceName({ service, id });
+    const following = followConsul({
+      link, random: options.random,
+      intervalMinMs: QUERY_INTERVAL_MIN_MS,
+      ask: (consul, query) => consul.health.service({ service: name, passing: true, ...query }),
+      onAnswer(body) {
+        const { entries, problems } = readEntries({ service, id }, body);
+        reports.read(name, problems);
+        follower.passing = passingInstances(entries);
+        show();
+      },
+      onFailure: (error) => reports.failed(name, error),
     });
-    const next = nextIndex(index, answer.index);
-    // The catalog is another one, or an older copy: it may not know yet who is alive.
-    if (next.wentBack) link.noteTrouble();
-    const { entries, problems } = readEntries(service, answer.body);
-    reportEntries(new Map([...problems].map(([id, problem]) => [`${name} ${id}`, problem])));
-    if (!isClosed) list.update(passingInstances(entries));
-    return next.index;
+    const follower: Follower = {
+      passing: undefined,
+      close() {
+        following.close();
+        reports.forget(name);
+      },
+    };
+    return follower;
   }
 
-  function failed(error: CallError, failures: number): void {
-    if (query.signal.aborted) return;
-    // That Consul is away is reported once, by the link.
-    if (error.status === undefined) return;
-    const isRefused = error.status < 500;
-    if (!isRefused) link.noteTrouble();
-    if (isRefused || (failures >= FAILURES_TO_REPORT && !link.isDown)) reportFailure(`cannot be read: ${error.message}; the instances known last stay in use`);
-  }
-
-  async function follow(): Promise<void> {
-    let index = 0n;
-    for (let failures = 0; !isClosed;) {
-      // oxlint-disable no-await-in-loop -- one query after the other
-      let pauseMs = QUERY_INTERVAL_MIN_MS;
-      if (query.signal.aborted) index = 0n;
-      try {
-        index = await queryOnce(index);
-        failures = 0;
-        reportFailure(undefined);
-      } catch (error) {
-        if ((error as Error).name !== 'CallError') throw error;
-        index = 0n;
-        failures += 1;
-        failed(error as CallError, failures);
-        pauseMs = query.signal.aborted ? 0 : pauseMs + backOffMs(failures, random, BACK_OFF);
-      }
-      await sleep(pauseMs, undefined, { signal: query.signal }).catch(() => {});
-      // oxlint-enable no-await-in-loop
+  const unfollow = names.follow((all) => {
+    const ids = instanceIdsIn(service, all);
+    for (const [id, follower] of followers) {
+      if (ids.has(id)) continue;
+      follower.close();
+      followers.delete(id);
     }
-  }
-
-  // An index from before must not be waited for: the agent may have come back without its data.
-  const stopListening = link.onRecovered(() => query.abort());
-
-  void follow();
+    for (const id of ids) if (!followers.has(id)) followers.set(id, follow(id));
+    show();
+  });
 
   return {
     get instances() {
@@ -96,9 +91,45 @@ export function watchConsulService({ link, service, random, onProblem, onChange 
     },
     close() {
       isClosed = true;
-      query.abort();
+      unfollow();
+      for (const follower of followers.values()) follower.close();
       list.close();
-      stopListening();
+    },
+  };
+}
+
+function only(instances: ReadonlyMap<string, Instance>, id: string): [string, Instance][] {
+  const instance = instances.get(id);
+  return instance ? [[id, instance]] : [];
+}
+
+/** What is wrong with the services of one kind. Of several that cannot be read, for one reason as a rule, the first is told. */
+function createReports({ service, onProblem }: ConsulWatchOptions) {
+  const prefix = `${consulServicePrefix(service)}*`;
+  const reportFailure = createOnceReporter(prefix, onProblem, 'can be read again');
+  const reportEntries = createProblemReporter(onProblem);
+  const failures = new Map<string, string>();
+  const entries = new Map<string, ReadonlyMap<string, string>>();
+
+  function report(): void {
+    const [first] = failures.values();
+    reportFailure(first === undefined ? undefined : `cannot be read: ${first}; the instances known last stay in use`);
+    reportEntries(new Map([...entries].flatMap(([name, problems]) => [...problems].map(([id, problem]) => [`${name} ${id}`, problem] as const))));
+  }
+  return {
+    read(name: string, problems: ReadonlyMap<string, string>): void {
+      failures.delete(name);
+      entries.set(name, problems);
+      report();
+    },
+    failed(name: string, error: CallError): void {
+      failures.set(name, describeCallError(error, mayNot(`read ${prefix}`, 'service:read')));
+      report();
+    },
+    forget(name: string): void {
+      failures.delete(name);
+      entries.delete(name);
+      report();
     },
   };
 }
@@ -126,6 +157,9 @@ function createShownList(link: ConsulLink, onChange: (instances: readonly Instan
   return {
     get instances() {
       return instances;
+    },
+    get shown() {
+      return shown;
     },
     update(instancesRead: ReadonlyMap<string, Instance>): void {
       read = instancesRead;

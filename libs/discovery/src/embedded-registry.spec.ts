@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -66,6 +66,19 @@ describe('the embedded registry', () => {
     expect(await readdir(join(directory, 'bank'))).toEqual(['alpha.json']);
     member.child.kill('SIGCONT');
     await watched.until((list) => list.length === 1, 2000);
+  });
+
+  it('keeps whom it knows while their entry cannot be read', async () => {
+    await plant('alpha', { instance: bank('alpha'), owner: ownIdentity() });
+    const watched = record(registry, 'bank');
+    await watched.until((list) => list.length === 1);
+    // A link to itself in its place: the name is there, and reading it fails, as it does without file handles.
+    await symlink('alpha.json', join(directory, 'loop'));
+    await rename(join(directory, 'loop'), fileOf('alpha'));
+    await registry.register(bank('beta'));
+    await watched.until((list) => idsOf(list).includes('beta'));
+    expect(idsOf(watched.instances())).toEqual(['alpha', 'beta']);
+    expect(problems).toContainEqual(expect.objectContaining({ message: expect.stringContaining('the last known entry stays') }));
   });
 
   it('removes the files of dead processes', async () => {

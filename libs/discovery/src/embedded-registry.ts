@@ -2,8 +2,9 @@
 // All processes must see the same directory and the same pids; for more than one machine there is Consul.
 
 import { access, constants, mkdir } from 'node:fs/promises';
-import { beat, claimFile, instanceFile, removeOwnFile, sweepLeftovers } from './instance-files.ts';
+import { beat, claimFile, instanceFile, removeOwnFile, replaceOwnFile, sweepLeftovers } from './instance-files.ts';
 import { observeService } from './instance-observer.ts';
+import { createTurns } from './one-at-a-time.ts';
 import { createOnceReporter } from './problem-reporter.ts';
 import { ownIdentity } from './process-identity.ts';
 import {
@@ -50,13 +51,21 @@ export async function openEmbeddedRegistry({
       const instance = readInstance(candidate);
       if ('wrong' in instance) throw new RegistryError('INSTANCE_INVALID', `cannot register: ${instance.wrong}`);
       const text = await claim(directory, instance, nowMs());
-      const stopHeartbeat = startHeartbeat({ directory, instance, text, heartbeatIntervalMs, nowMs, onProblem });
+      const kept = keepFile({ directory, instance, text, heartbeatIntervalMs, nowMs, onProblem });
       const leave = async () => {
-        await available(directory, async () => removeOwnFile(directory, instance, await stopHeartbeat()));
+        await available(directory, async () => removeOwnFile(directory, instance, await kept.stop()));
         registrations.delete(registration);
       };
       let leaving: Promise<void> | undefined;
-      const registration: Registration = { leave: () => (leaving ??= leave()) };
+      const registration: Registration = {
+        async update(meta) {
+          if (leaving) throw new RegistryError('REGISTRY_CLOSED', `${instance.service} "${instance.id}" has left`);
+          const updated = readInstance({ ...instance, meta });
+          if ('wrong' in updated) throw new RegistryError('INSTANCE_INVALID', `cannot update: ${updated.wrong}`);
+          await available(directory, () => kept.replace(updated));
+        },
+        leave: () => (leaving ??= leave()),
+      };
       registrations.add(registration);
       // Closed while the file was being claimed.
       if (isClosed) {
@@ -102,44 +111,52 @@ async function claim(directory: string, instance: Instance, nowMs: number): Prom
 }
 
 /**
- * Beats until stopped. Stopping resolves after the beat under way, which could bring the file back, with the text of the file that then stands for the
+ * Beats until stopped. Stopping resolves after what is under way, which could bring the file back, with the text of the file that then stands for the
  * instance. A file that somebody removed is made again; one that somebody else's has replaced is reported and left alone.
  */
-function startHeartbeat({ directory, instance, text: firstText, heartbeatIntervalMs, nowMs, onProblem }: {
+function keepFile({ directory, instance: first, text: firstText, heartbeatIntervalMs, nowMs, onProblem }: {
   directory: string;
   instance: Instance;
   text: string;
   heartbeatIntervalMs: number;
   nowMs: () => number;
   onProblem: (problem: RegistryProblem) => void;
-}): () => Promise<string> {
-  const report = createOnceReporter(instanceFile(directory, instance), onProblem);
+}): { replace(updated: Instance): Promise<void>; stop(): Promise<string> } {
+  const report = createOnceReporter(instanceFile(directory, first), onProblem);
+  const inTurn = createTurns();
+  let instance = first;
   let text = firstText;
 
   async function beatOnce(): Promise<void> {
     let result = await beat(directory, instance, text, nowMs());
     if (result === 'gone') {
-      const claim = await claimFile(directory, instance, ownIdentity(), nowMs());
-      if (claim.kind === 'claimed') text = claim.text;
+      const claimed = await claimFile(directory, instance, ownIdentity(), nowMs());
+      if (claimed.kind === 'claimed') text = claimed.text;
       else result = 'replaced';
     }
     report(result === 'replaced' ? 'now belongs to another process; watchers no longer see this one' : undefined);
   }
 
-  let beating: Promise<void> = Promise.resolve();
   let isBeating = false;
   const timer = setInterval(() => {
     if (isBeating) return;
     isBeating = true;
-    beating = beatOnce()
+    void inTurn(beatOnce)
       .catch((error: unknown) => report(`no heartbeat: ${describe(error)}`))
       .finally(() => { isBeating = false; });
   }, heartbeatIntervalMs).unref();
 
-  return async () => {
-    clearInterval(timer);
-    await beating;
-    return text;
+  return {
+    replace: (updated) => inTurn(async () => {
+      instance = updated;
+      // When the file is gone, it is made anew with what it says now.
+      text = (await replaceOwnFile(directory, updated, text, ownIdentity(), nowMs())) ?? (await claim(directory, updated, nowMs()));
+    }),
+    async stop() {
+      clearInterval(timer);
+      await inTurn(async () => {});
+      return text;
+    },
   };
 }
 

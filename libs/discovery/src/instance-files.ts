@@ -1,8 +1,8 @@
-// The files of the embedded registry, `<directory>/<service>/<id>.json`: written whole, owned by one process, never changed.
+// The files of the embedded registry, `<directory>/<service>/<id>.json`: written whole, owned by one process, replaced by it alone.
 // A heartbeat only moves the file's modification time.
 
 import { createHash, randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, readlink, stat, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, readlink, rename, stat, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, type ProcessIdentity } from './process-identity.ts';
@@ -31,12 +31,8 @@ export function instanceFile(directory: string, { service, id }: InstanceKey): s
  */
 export async function claimFile(directory: string, instance: Instance, owner: ProcessIdentity, nowMs: number): Promise<Claim> {
   const file = instanceFile(directory, instance);
-  const temporary = join(directory, instance.service, `.${process.pid}-${randomUUID()}-${instance.id}`);
-  const text = `${JSON.stringify({ instance, owner, nonce: randomUUID() }, null, 2)}\n`;
-  await mkdir(join(directory, instance.service), { recursive: true });
-  await writeFile(temporary, text, { flag: 'wx' });
+  const { temporary, text } = await writeTemporary(directory, instance, owner, nowMs);
   try {
-    await utimes(temporary, nowMs / 1000, nowMs / 1000);
     for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt += 1) {
       // Unlike rename, link never replaces a file that another process made in the meantime.
       if (await unless('EEXIST', link(temporary, file))) return { kind: 'claimed', text };
@@ -49,6 +45,23 @@ export async function claimFile(directory: string, instance: Instance, owner: Pr
     throw new Error(`${file} is being removed by a process that does not go on`);
   } finally {
     await unlink(temporary);
+  }
+}
+
+/**
+ * Puts a file with this instance in place of the caller's own, of that text; readers find the one or the other. Undefined, and nothing changed, when
+ * another text is there: the file was removed, or belongs to somebody else now.
+ */
+export async function replaceOwnFile(directory: string, instance: Instance, ownText: string, owner: ProcessIdentity, nowMs: number): Promise<string | undefined> {
+  const file = instanceFile(directory, instance);
+  const { temporary, text } = await writeTemporary(directory, instance, owner, nowMs);
+  try {
+    if (await readText(file) !== ownText) return undefined;
+    // While its owner lives nobody else replaces it.
+    await rename(temporary, file);
+    return text;
+  } finally {
+    await unless('ENOENT', unlink(temporary));
   }
 }
 
@@ -118,6 +131,20 @@ const CLAIM_RETRY_MS = 5;
 /** Each turn but the last means a process that was killed within one removal. */
 const TURNS_MAX = 100;
 const TEMPORARY_NAME = /^\.(\d+)-/;
+
+async function writeTemporary(directory: string, instance: Instance, owner: ProcessIdentity, nowMs: number): Promise<{ temporary: string; text: string }> {
+  const temporary = join(directory, instance.service, `.${process.pid}-${randomUUID()}-${instance.id}`);
+  const text = `${JSON.stringify({ instance, owner, nonce: randomUUID() }, null, 2)}\n`;
+  await mkdir(join(directory, instance.service), { recursive: true });
+  try {
+    await writeFile(temporary, text, { flag: 'wx' });
+    await utimes(temporary, nowMs / 1000, nowMs / 1000);
+  } catch (error) {
+    await unless('ENOENT', unlink(temporary));
+    throw error;
+  }
+  return { temporary, text };
+}
 
 /** What a turn's link points to is not a file but the holder: the one thing that appears at once and whole, or not at all. */
 async function readTurn(turn: string): Promise<ProcessIdentity | undefined> {

@@ -1,4 +1,4 @@
-// Work that many events ask for, and that must not overlap with itself.
+// Work that must not overlap with itself: what many events ask for, and what is asked for one after the other.
 
 /**
  * Returns a function that asks for the work: it starts when none runs, else once more after the run under way, however
@@ -21,5 +21,15 @@ export function oneAtATime(work: () => Promise<void>): () => void {
   return () => {
     if (isRunning) isAskedAgain = true;
     else void run();
+  };
+}
+
+/** Returns a function that runs one piece of work after the other, in the order in which they were asked for, whether or not those before succeeded. */
+export function createTurns(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const turn = last.then(work);
+    last = turn.catch(() => {});
+    return turn;
   };
 }

@@ -1,8 +1,11 @@
 // Where a service finds the others and gets its certificates: on one machine from files, elsewhere from the Consul agent beside it.
 
-import { openCertificateFiles, type CertificateSource } from './certificates.ts';
+import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { CertificateError, openCertificateFiles, type CertificateSource } from './certificates.ts';
 import { openConnectCertificates } from './connect-certificates.ts';
 import { openConnectIntentions, type ConnectIntentions } from './connect-intentions.ts';
+import { consulServiceName } from './consul-catalog.ts';
 import { openConsulRegistry } from './consul-registry.ts';
 import { openEmbeddedRegistry } from './embedded-registry.ts';
 import type { Registry, RegistryProblem } from './registry.ts';
@@ -17,6 +20,8 @@ export interface DiscoveryOptions {
   /** Consul: the agent on this machine, and the token that this service has there. */
   readonly consulAddress: string;
   readonly consulToken?: string | undefined;
+  /** The file, in PEM, of who signed the certificate of an agent at `https:`. Otherwise those count that Node trusts. */
+  readonly consulCa?: string | undefined;
   readonly onProblem: (problem: RegistryProblem) => void;
 }
 
@@ -48,13 +53,29 @@ async function openFiles({ role, name, registryDir, certsDir, onProblem }: Disco
   return { certificates, registry: await openEmbeddedRegistry({ directory: registryDir, onProblem }) };
 }
 
-async function openConsul({ role, name, consulAddress: address, consulToken: token, onProblem }: DiscoveryOptions): Promise<Omit<Discovery, 'close'>> {
-  const agent = { address, ...(token === undefined ? {} : { token }) };
-  const service = `strife-${role}-${name}`;
+async function openConsul({ role, name, consulAddress: address, consulToken: token, consulCa, onProblem }: DiscoveryOptions): Promise<Omit<Discovery, 'close'>> {
+  const agent = { address, token, ca: consulCa === undefined ? undefined : await readAuthority(consulCa) };
+  const service = consulServiceName({ service: role, id: name });
   const certificates = await openConnectCertificates({
     ...agent, service, onProblem,
-    onExpiring: (validUntil) => onProblem({ where: service, message: `the certificate ends at ${validUntil.toISOString()} and is not renewed` }),
+    onExpiring: (validUntil) => onProblem(expiryProblem(service, validUntil)),
   });
   const intentions = await openConnectIntentions({ ...agent, service });
   return { certificates, intentions, registry: await openConsulRegistry({ ...agent, onProblem }) };
+}
+
+export function expiryProblem(service: string, validUntil: Date): RegistryProblem {
+  const message = `the certificate ends at ${validUntil.toISOString()} and Consul has not renewed it; see to Consul, or calls fail from then on`;
+  return { where: `certificates of ${service}`, severity: 'error', message };
+}
+
+async function readAuthority(file: string): Promise<string> {
+  try {
+    const pem = await readFile(file, 'utf8');
+    void new X509Certificate(pem);
+    return pem;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CertificateError(file, code === 'ENOENT' ? 'is missing; --consul-ca names it' : `is no certificate in PEM that can be read (${code}); --consul-ca names it`);
+  }
 }

@@ -9,7 +9,11 @@ export interface Instance {
   readonly id: string;
   readonly host: string;
   readonly port: number;
-  /** Banks carry `bank`, gateways `logId`, both `version`. */
+  /**
+   * Banks carry `bank`, their own name. Gateways carry `logId`, and `keys`: the public keys, as `KeyRing.published` of `@strife/auth` gives them, by which
+   * the others verify the sessions that this one made. Both carry `version`, and `run`, another one after each start: by it a restart at the same
+   * address is a change, too. In Consul a value has at most 512 characters.
+   */
   readonly meta: Readonly<Record<string, string>>;
 }
 
@@ -19,7 +23,7 @@ export interface Registry {
    * ends. When it resolves, a watch that starts now sees the instance.
    *
    * @throws RegistryError INSTANCE_INVALID; ALREADY_REGISTERED while another live process (or this one) holds the service and id;
-   *   REGISTRY_UNAVAILABLE; REGISTRY_CLOSED
+   *   NOT_PERMITTED; REGISTRY_UNAVAILABLE; REGISTRY_CLOSED
    */
   register(instance: Instance): Promise<Registration>;
 
@@ -37,6 +41,14 @@ export interface Registry {
 }
 
 export interface Registration {
+  /**
+   * Replaces all metadata. No watcher ever sees the instance missing, nor any but the old and the new metadata; when it resolves, a watch that starts
+   * now sees the new. When it rejects, the old may be seen or the new: repeat it. Of several, the last one asked for stays.
+   *
+   * @throws RegistryError INSTANCE_INVALID; ALREADY_REGISTERED while another process has taken the name; NOT_PERMITTED; REGISTRY_UNAVAILABLE;
+   *   REGISTRY_CLOSED after `leave`
+   */
+  update(meta: Instance['meta']): Promise<void>;
   /** Makes the instance invisible; when it resolves, a watch that starts now does not see it. Repeating it is a no-op. */
   leave(): Promise<void>;
 }
@@ -48,7 +60,13 @@ export interface Watch {
   close(): void;
 }
 
-export type RegistryErrorCode = 'INSTANCE_INVALID' | 'ALREADY_REGISTERED' | 'REGISTRY_UNAVAILABLE' | 'REGISTRY_CLOSED';
+export type RegistryErrorCode =
+  | 'INSTANCE_INVALID'
+  | 'ALREADY_REGISTERED'
+  /** The token lacks a right, which the message names. */
+  | 'NOT_PERMITTED'
+  | 'REGISTRY_UNAVAILABLE'
+  | 'REGISTRY_CLOSED';
 
 /** The message says what is wrong and what to do. */
 export class RegistryError extends Error {
@@ -64,6 +82,8 @@ export class RegistryError extends Error {
 export interface RegistryProblem {
   readonly where: string;
   readonly message: string;
+  /** It does not end by itself: somebody must do something. */
+  readonly severity?: 'error';
   /** This tells that a problem is over. */
   readonly recovered?: true;
 }
@@ -75,7 +95,7 @@ export interface RegistryProblem {
 export function readInstance(value: unknown): Instance | { readonly wrong: string } {
   const { service, id, host, port, meta } = (value ?? {}) as Record<keyof Instance, unknown>;
   if (service !== 'gateway' && service !== 'bank') return { wrong: 'service: must be "gateway" or "bank"' };
-  if (typeof id !== 'string' || !ID.test(id)) {
+  if (typeof id !== 'string' || !isInstanceId(id)) {
     return { wrong: 'id: must be 1 to 128 letters, digits, ".", "_" or "-", starting with a letter or digit' };
   }
   if (typeof host !== 'string' || host === '') return { wrong: 'host: must not be empty' };
@@ -89,6 +109,10 @@ export function readInstance(value: unknown): Instance | { readonly wrong: strin
 /** Sorts by id, in the order of code units, so that every process sees the same order. */
 export function sortInstances(instances: Iterable<Instance>): readonly Instance[] {
   return Object.freeze([...instances].sort((a, b) => (a.id < b.id ? -1 : 1)));
+}
+
+export function isInstanceId(text: string): boolean {
+  return ID.test(text);
 }
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;

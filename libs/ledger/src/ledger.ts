@@ -16,7 +16,9 @@ export type DeclineReason =
   | 'payee_frozen'
   | 'payer_currency'
   | 'payee_currency'
-  | 'limit_exceeded';
+  | 'limit_exceeded'
+  /** Never said by these rules, which know no clock: the payer no longer wanted it when it arrived. */
+  | 'expired';
 
 /** One line of an account's books. Never changed once written. */
 export interface Entry {
@@ -109,14 +111,23 @@ export function deposit(equity: Account, customer: Account, amount: Money): Move
   return move(equity, customer, amount.minorUnits);
 }
 
+/** `release` and `move` in one. */
 function settle(from: Account, to: Account, amount: Money): Movement {
-  const { debited, credited } = release(from, to, amount);
-  return move(debited, credited, amount.minorUnits);
+  requireHeld(from, to, amount);
+  const { minorUnits: minor } = amount;
+  return entered(
+    { ...from, posted: from.posted - minor, held: from.held - minor },
+    { ...to, posted: to.posted + minor, incoming: to.incoming - minor },
+    minor,
+  );
 }
 
 function move(from: Account, to: Account, minor: bigint): Movement {
-  const debited: Account = { ...from, posted: from.posted - minor };
-  const credited: Account = { ...to, posted: to.posted + minor };
+  return entered({ ...from, posted: from.posted - minor }, { ...to, posted: to.posted + minor }, minor);
+}
+
+/** The movement that made the accounts what they are. */
+function entered(debited: Account, credited: Account, minor: bigint): Movement {
   return {
     debited,
     credited,

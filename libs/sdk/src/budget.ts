@@ -1,7 +1,7 @@
 // The time one call may take, shared by all its attempts, and the pauses between them.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StrifeError } from './errors.ts';
+import { StrifeError, UnavailableError } from './errors.ts';
 
 /** Time and chance, as arguments. */
 export interface Clock {
@@ -57,6 +57,21 @@ export async function pause(budget: Budget, ms: number): Promise<boolean> {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** What the promise brings, but waits no longer than the call may. Throws what `cancellation` says, or UnavailableError. */
+export async function within<T>(budget: Budget, work: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const ending = async (): Promise<never> => {
+    await budget.clock.sleep(Math.max(0, budget.remainingMs()), AbortSignal.any([budget.signal, over.signal])).catch(() => {});
+    if (budget.signal.aborted) throw cancellation(budget.signal);
+    throw new UnavailableError('no answer came in time', { code: 'DEADLINE_EXCEEDED', retryable: true });
+  };
+  try {
+    return await Promise.race([work, ending()]);
+  } finally {
+    over.abort();
   }
 }
 

@@ -1,8 +1,9 @@
 // What every call of one client shares: its gateways, its session, its time and its end.
 
 import { Metadata } from 'nice-grpc-common';
-import type { Budget } from './budget.ts';
+import type { Budget, Clock } from './budget.ts';
 import type { GatewayPool } from './gateway-pool.ts';
+import type { SessionKeeper } from './session-keeper.ts';
 
 /** Accepted by every call. */
 export interface CallOptions {
@@ -25,10 +26,15 @@ export interface PageOptions extends CallOptions {
 
 export interface CallContext {
   readonly gateways: GatewayPool;
-  /** Starts a call's time. Throws InvalidArgumentError for a bad `timeoutMs`. */
+  readonly clock: Clock;
+  /** Aborts when the client is closed. */
+  readonly closing: AbortSignal;
+  /** Starts a call's time. Throws InvalidArgumentError for a bad `timeoutMs` or `signal`. */
   budget(options?: CallOptions): Budget;
-  /** The metadata that names the caller. Throws AuthenticationError when nobody is logged in. */
-  authorization(): Metadata;
+  /** The time of a call that says none, or says this one. Throws InvalidArgumentError as `budget` does. */
+  checkedTimeoutMs(options?: CallOptions): number;
+  /** The login of a call that begins now. Throws AuthenticationError when nobody is logged in. */
+  login(): SessionKeeper;
 }
 
 export function bearer(token: string): Metadata {

@@ -45,10 +45,22 @@ const REFUSALS: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Reasons that turn a request away at the door, although their status is also given after a look: they speak of this request
- * only, never of an earlier send of the same payment.
+ * Reasons that a gateway gives only after it has read its decision log, so that "not applied" also holds for what it was sent before.
+ * Any other reason, of this release or a later one, may turn a request away at the door: it speaks of this request only, never of an
+ * earlier send of the same payment. BANK_REFUSED_LEG and GRANT_REFUSED are not among them: a bank that applies a payment by itself
+ * says so before it looks for the id.
  */
-const DOOR_REASONS: ReadonlySet<string> = new Set(['REVOCATIONS_STALE']);
+const REASONS_AFTER_A_LOOK: ReadonlySet<string> = new Set([
+  'PREPARE_TIMEOUT',
+  'BANK_UNREACHABLE',
+  'ATTEMPT_FENCED',
+  'ATTEMPT_GIVEN_UP',
+  'ID_CONTESTED',
+  'OVERLOADED',
+]);
+
+/** Reasons that are this gateway's own trouble: another one may have none. */
+const GATEWAYS_FAULTS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'REVOCATIONS_STALE', 'SERVER_STOPPING', 'INTENTIONS_UNKNOWN']);
 
 const OUTCOMES: Partial<Record<string, Outcome>> = {
   NOT_APPLIED: 'not_applied',
@@ -59,8 +71,10 @@ const OUTCOMES: Partial<Record<string, Outcome>> = {
 /** What is known of a call that failed. */
 export interface CallFailure {
   error: StrifeError;
-  /** The gateway looked the transfer up before it said so; it did not turn the request away at the door. */
+  /** The gateway is known to have looked the transfer up before it said so; it did not turn the request away at the door. */
   lookedUp: boolean;
+  /** The trouble is this gateway's own, not that of a bank or of the request: others are asked first for a while. */
+  isGatewaysFault: boolean;
 }
 
 /**
@@ -69,8 +83,8 @@ export interface CallFailure {
  * @param moves whether the call moves money; only then has the error an `outcome`
  */
 export function callFailure(thrown: unknown, moves: { transferId: string } | undefined): CallFailure {
-  if (thrown instanceof StrifeError) return { error: thrown, lookedUp: false };
-  if (!(thrown instanceof ClientError)) return { error: interruption(thrown, moves), lookedUp: false };
+  if (thrown instanceof StrifeError) return { error: thrown, lookedUp: false, isGatewaysFault: thrown.code === 'BAD_RESPONSE' };
+  if (!(thrown instanceof ClientError)) return { error: interruption(thrown, moves), lookedUp: false, isGatewaysFault: true };
   const info = errorInfo(thrown);
   const said = info?.metadata ?? {};
   const told = OUTCOMES[said['outcome']?.toUpperCase() ?? ''];
@@ -112,7 +126,12 @@ function itemOutcome(outcome: WireOutcome): Outcome {
 function statusFailure(status: number, message: string, told: boolean, details: StrifeErrorDetails): CallFailure {
   const ErrorClass = CLASS_OF_STATUS[status] ?? StrifeError;
   const error = new ErrorClass(message || details.code, details);
-  return { error, lookedUp: told && !REFUSALS.has(status) && !DOOR_REASONS.has(details.code) };
+  return { error, isGatewaysFault: GATEWAYS_FAULTS.has(details.code), lookedUp: told && REASONS_AFTER_A_LOOK.has(details.code) };
+}
+
+/** The same failure as one that passes by itself. */
+export function asRetryable({ message, code, outcome, transferId, requestId, field, cause }: StrifeError): UnavailableError {
+  return new UnavailableError(message, { code, retryable: true, outcome, transferId, requestId, field, cause });
 }
 
 /** The call ended on this side: its time was over, it was cancelled, or something broke. */

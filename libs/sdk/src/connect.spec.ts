@@ -51,7 +51,7 @@ describe('a session', () => {
     await expect(strife.balance()).rejects.toMatchObject({ code: 'NOT_LOGGED_IN' });
 
     await using thief = await client({ session });
-    await expect(thief.balance()).rejects.toMatchObject({ name: 'AuthenticationError', code: 'SESSION_INVALID' });
+    await expect(thief.balance()).rejects.toMatchObject({ name: 'AuthenticationError', code: 'TOKEN_REVOKED' });
     await thief.logout();
     expect(thief.session).toBeUndefined();
   });
@@ -63,6 +63,30 @@ describe('a session', () => {
     });
     await expect(strife.logout()).rejects.toMatchObject({ code: 'INTERNAL' });
     expect(strife.session).toBeDefined();
+  });
+
+  it.each([
+    ['INTENTION_DENIED', Status.PERMISSION_DENIED],
+    ['ROLE_NOT_ALLOWED', Status.PERMISSION_DENIED],
+    ['PEER_NOT_IDENTIFIED', Status.UNAUTHENTICATED],
+    ['TOKEN_FORGED', Status.UNAUTHENTICATED],
+  ])('stays when the logout is refused for a reason that does not prove its end: %s', async (reason, status) => {
+    await strife.login(alice);
+    gateway.failNext('logout', async () => {
+      throw refusal(status, 'no', { reason, outcome: 'NOT_APPLIED', retryable: 'false' });
+    });
+    await expect(strife.logout()).rejects.toMatchObject({ code: reason });
+    expect(strife.session).toBeDefined();
+    await strife.logout();
+    expect(strife.session).toBeUndefined();
+  });
+
+  it('has ended when its token is over and there is no refresh token', async () => {
+    const { token, account, currency, expiresAtMs } = await strife.login(alice);
+    await using other = await client({ session: { token, account, currency, expiresAtMs } });
+    gateway.bank.expireTokens();
+    await other.logout();
+    expect(other.session).toBeUndefined();
   });
 });
 
@@ -157,6 +181,29 @@ describe('options', () => {
     for (const timeoutMs of [0, -1, NaN, Infinity]) {
       await expect(client({ timeoutMs })).rejects.toMatchObject({ code: 'INVALID_TIMEOUT' });
     }
+  });
+
+  it.each<[string, object]>([
+    ['gateways', { gateways: 'localhost:1' }],
+    ['tls.key', { tls: { ca: 'x', cert: 'y' } }],
+    ['tls.ca', { tls: undefined }],
+    ['session', { session: { token: 'x' } }],
+    ['sessionStore', { sessionStore: {} }],
+    ['signal', { signal: {} }],
+    ['coalesce', { coalesce: 'yes' }],
+    ['timeoutMs', { timeoutMs: '5' }],
+  ])('refuses a bad %s, and names it', async (field, options) => {
+    await expect(client(options as Partial<ConnectOptions>)).rejects.toMatchObject({ name: 'InvalidArgumentError', field });
+  });
+
+  it('of calls are refused too, and named', async () => {
+    await strife.login(alice);
+    const signal = 'stop' as unknown as AbortSignal;
+    await expect(strife.balance({ timeoutMs: -1 })).rejects.toMatchObject({ field: 'timeoutMs' });
+    await expect(strife.balance({ signal })).rejects.toMatchObject({ field: 'signal' });
+    await expect(strife.transfers.createMany([], { timeoutMs: 0 })).rejects.toMatchObject({ field: 'timeoutMs' });
+    await expect(strife.login({ ...alice, username: '' })).rejects.toMatchObject({ field: 'username' });
+    await expect(strife.login({ ...alice, password: 'x'.repeat(1_025) })).rejects.toMatchObject({ field: 'password' });
   });
 
   it('takes money as people write it, by the digits of its currency', () => {

@@ -1,33 +1,54 @@
 // The client itself: sessions, the account, and the way to its payments.
 
-import type { Metadata } from 'nice-grpc-common';
 import { parseAccountName } from './account-name.ts';
-import { cancellation, startBudget, systemClock } from './budget.ts';
-import { bearer, type CallContext, type CallOptions, type PageOptions } from './call-context.ts';
+import { backOffMs, cancellation, startBudget, systemClock, type Budget } from './budget.ts';
+import type { CallContext, CallOptions, PageOptions } from './call-context.ts';
 import { AuthenticationError, InvalidArgumentError, StrifeError } from './errors.ts';
 import { gatewayPool } from './gateway-pool.ts';
-import { gatewayCredentials, type TlsOptions } from './gateway-tls.ts';
+import { gatewaySource, type GatewaySource } from './gateway-source.ts';
 import type { Balance, Entry, Session } from './model.ts';
 import { pages } from './pages.ts';
 import { query, type Ask } from './query.ts';
+import type { AttachedQueue } from './queue/client-queue.ts';
+import type { OfflineQueue, QueueOptions } from './queue/offline-queue.ts';
+import { saveSession, sessionKeeper, type SessionKeeper, type SessionStore } from './session-keeper.ts';
+import { tlsSource, type TlsOptions, type TlsSource } from './tls-source.ts';
 import { transfersOf, type Transfers } from './transfers.ts';
 import { toBalance, toEntry, toSession } from './wire.ts';
 
 const TIMEOUT_MS = 10_000;
 const TIMEOUT_MS_MAX = 24 * 60 * 60 * 1000;
+/** A refresh serves all calls that wait for it, so it has a time of its own. */
+const REFRESH_TIMEOUT_MS = 10_000;
+/** Refusals of a logout that prove that the session has ended. */
+const ENDED: ReadonlySet<string> = new Set(['SESSION_ENDED', 'TOKEN_REVOKED', 'SESSION_REVOKED']);
+/** Passwords that cannot be meant. */
+const PASSWORD_CHARACTERS_MAX = 1_024;
 
 /** Where the gateways are, and who is asking. */
 export interface ConnectOptions {
-  /** `host:port` of each gateway, in order of preference. One that fails is left for the next. */
-  gateways: readonly string[];
-  /** This client's certificate, and the authority of the gateways'. */
-  tls: TlsOptions;
-  /** A login from before. */
+  /** `host:port` of each gateway, or a source that follows a registry. Calls are balanced over those that work. */
+  gateways: readonly string[] | GatewaySource;
+  /** This client's certificate, and the authority of the gateways'; a source, such as `tlsFiles`, where they are renewed. */
+  tls: TlsOptions | TlsSource;
+  /** A login from before; default: what `sessionStore` loads. */
   session?: Session | undefined;
+  /** Where the session is kept; it is told of each change, in time for a process that may die. Default: nowhere. */
+  sessionStore?: SessionStore | undefined;
   /** The time for each call with all its repetitions; default 10 seconds. */
   timeoutMs?: number | undefined;
   /** Cancels all calls of this client, now and later. */
   signal?: AbortSignal | undefined;
+  /** Whether `transfers.create` calls that are made at once may travel in one message; default true. `createMany` always does. */
+  coalesce?: boolean | undefined;
+  /** Where payments are kept that are delivered later; default: nowhere, and there is no `queue`. */
+  queue?: QueueOptions | undefined;
+}
+
+/** How to log out. */
+export interface LogoutOptions extends CallOptions {
+  /** Log out although payments of this account are queued: they wait for its next login. */
+  keepQueue?: boolean | undefined;
 }
 
 /** What a user of a bank says to log in. */
@@ -39,101 +60,185 @@ export interface Credentials {
 
 /** A client of Strife: one user at a time, any number of calls at once. */
 export interface Strife extends AsyncDisposable {
-  /** Who is logged in; undefined if nobody is. It may have expired. */
+  /** Who is logged in; undefined if nobody is. It may have expired. Another object after each refresh. */
   readonly session: Session | undefined;
   readonly transfers: Transfers;
+  /** The offline queue of `connect`'s option `queue`. Throws StrifeError NO_QUEUE if there was none. */
+  readonly queue: OfflineQueue;
   /**
-   * Logs in; the session is used from then on. A session from before is forgotten but not revoked: call `logout` first
-   * for that. On failure the session stays as it was.
+   * Calls the listener after each change of `session`: a login, a refresh, a logout, an end; until the function that it returns is
+   * called. To keep sessions use `sessionStore`, which is asked in time.
+   */
+  onSession(listener: (session: Session | undefined) => void): () => void;
+  /**
+   * Logs in; the session is saved, and used by calls from then on. A session from before is forgotten but not revoked: call `logout`
+   * first for that. Payments that are under way stay with the login that they began with. On failure the session stays as it was.
    *
-   * @throws AuthenticationError for a wrong bank, user name or password
+   * @throws AuthenticationError for a wrong bank, user name or password; StrifeError SESSION_NOT_SAVED
    */
   login(credentials: Credentials, options?: CallOptions): Promise<Session>;
   /**
-   * Revokes the session and forgets it. Does nothing when nobody is logged in, and succeeds for a session that is over
-   * already. If the gateway cannot be told, it throws and the session stays.
+   * Revokes the session, its refresh token too, and forgets it. Does nothing when nobody is logged in, and succeeds for a session that is over
+   * already. If the gateway cannot be told, or refuses for another reason, it throws and the session stays.
+   *
+   * @throws QueueNotEmptyError if payments of this account are queued here, unless `keepQueue`
    */
-  logout(options?: CallOptions): Promise<void>;
+  logout(options?: LogoutOptions): Promise<void>;
   /** What is in the account. */
   balance(options?: CallOptions): Promise<Balance>;
   /** The account's entries, newest first. */
   history(options?: PageOptions): AsyncIterableIterator<Entry>;
-  /** Cuts off the calls in flight and closes the connections. The session stays valid. May be called again. */
+  /**
+   * Resolves once a gateway is connected: at once if one is. Unlike other calls it waits for as long as it takes, unless there is a
+   * `timeoutMs` or `signal`.
+   *
+   * @throws TlsError if every gateway fails for a reason of trust; UnavailableError when the time is over
+   */
+  ready(options?: CallOptions): Promise<void>;
+  /** Cuts off the calls in flight and closes the connections; what is queued stays queued. The session stays valid. May be called again. */
   close(): Promise<void>;
 }
 
 /**
  * A client for these gateways. Connections are made by the first calls, so this does not tell whether a gateway is there.
  *
- * @throws InvalidArgumentError for a bad option; TlsError for certificates that cannot be used
+ * @throws InvalidArgumentError for a bad option, which `field` names; TlsError for certificates that cannot be used; what
+ *   `sessionStore.load` throws
  */
 export async function connect(options: ConnectOptions): Promise<Strife> {
-  return new GatewayClient(options);
+  checkOptions(options);
+  const session = options.session ?? (await options.sessionStore?.load?.());
+  const client = new GatewayClient(options, session);
+  try {
+    if (options.session) await saveSession(options.sessionStore, options.session);
+    if (options.queue) await client.openQueue(options.queue);
+    return client;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
 }
 
 class GatewayClient implements Strife {
   readonly transfers: Transfers;
   readonly #context: CallContext;
-  readonly #closing = new AbortController();
-  #session: Session | undefined;
+  readonly #store: SessionStore | undefined;
+  readonly #ending = new AbortController();
+  readonly #listeners = new Set<(session: Session | undefined) => void>();
+  #login: SessionKeeper | undefined;
+  #queue: AttachedQueue | undefined;
 
-  constructor(options: ConnectOptions) {
-    const closing = this.#closing.signal;
-    const defaultTimeoutMs = checkedTimeoutMs(options.timeoutMs ?? TIMEOUT_MS);
-    this.#session = options.session;
+  constructor(options: ConnectOptions, session: Session | undefined) {
+    const closing = options.signal ? AbortSignal.any([this.#ending.signal, options.signal]) : this.#ending.signal;
+    const checkedTimeoutMs = (call: CallOptions = {}): number => timeoutOf(call, options.timeoutMs ?? TIMEOUT_MS);
+    this.#store = options.sessionStore;
     this.#context = {
-      gateways: gatewayPool(options.gateways, options.tls, gatewayCredentials(options.tls)),
+      clock: systemClock,
+      closing,
+      gateways: gatewayPool({
+        source: gatewaySource(options.gateways),
+        isAlone: Array.isArray(options.gateways) && options.gateways.length === 1,
+        tls: tlsSource(options.tls),
+        nowMs: () => systemClock.nowMs(),
+      }),
+      checkedTimeoutMs,
       budget(call = {}) {
-        const signals = [closing, options.signal, call.signal].filter((signal) => signal !== undefined);
-        return startBudget(systemClock, checkedTimeoutMs(call.timeoutMs ?? defaultTimeoutMs), AbortSignal.any(signals));
+        const timeoutMs = checkedTimeoutMs(call);
+        const signal = call.signal ? AbortSignal.any([closing, call.signal]) : closing;
+        return startBudget(systemClock, timeoutMs, signal);
       },
-      authorization: () => this.#authorization(),
+      login: () => this.#currentLogin(),
     };
-    this.transfers = transfersOf(this.#context);
+    if (session) this.#login = this.#keeper(session, false);
+    this.transfers = transfersOf(this.#context, { coalesce: options.coalesce ?? true });
   }
 
   get session(): Session | undefined {
-    return this.#session;
+    return this.#login?.session;
+  }
+
+  get queue(): OfflineQueue {
+    if (this.#queue) return this.#queue.queue;
+    throw new StrifeError('connect was given no queue', { code: 'NO_QUEUE', outcome: 'not_applied' });
+  }
+
+  async openQueue(options: QueueOptions): Promise<void> {
+    // Loaded only where it is used.
+    const { attachQueue } = await import('./queue/client-queue.ts');
+    const onSession = (listener: (session: Session | undefined) => void): (() => void) => this.onSession(listener);
+    this.#queue = await attachQueue(options, { context: this.#context, login: () => this.#login, onSession });
+  }
+
+  onSession(listener: (session: Session | undefined) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   async login({ bank, username, password }: Credentials, options?: CallOptions): Promise<Session> {
     parseAccountName({ bank, account: username }, 'username');
-    const session = await this.#query(options, async (link, signal) =>
-      toSession(await link.sessions.login({ bank, username, password }, { signal })),
+    if (typeof password !== 'string' || password.length > PASSWORD_CHARACTERS_MAX) {
+      throw invalid('INVALID_PASSWORD', 'password', `the password must be text of at most ${PASSWORD_CHARACTERS_MAX} characters`);
+    }
+    const session = await this.#query(options, async ({ sessions }, asking) =>
+      toSession(await sessions.login({ bank, username, password }, asking)),
     );
-    this.#session = session;
+    await saveSession(this.#store, session);
+    this.#login = this.#keeper(session, true);
+    this.#tell(this.#login);
     return session;
   }
 
-  async logout(options?: CallOptions): Promise<void> {
-    const ending = this.#session;
-    if (!ending) return;
-    const metadata = bearer(ending.token);
+  async logout(options?: LogoutOptions): Promise<void> {
+    const ending = this.#login;
+    if (!ending?.session) return;
+    const tellQueue = await this.#queue?.beforeLogout(ending.session.account, options?.keepQueue === true);
     try {
-      await this.#query(options, (link, signal) => link.sessions.logout({}, { metadata, signal }));
+      await this.#query(options, ({ sessions }, asking) => sessions.logout({}, asking), ending);
     } catch (error) {
-      if (!(error instanceof AuthenticationError)) throw error;
+      if (!provesEnd(error, ending.session)) {
+        tellQueue?.('still-logged-in');
+        throw error;
+      }
     }
-    if (this.#session === ending) this.#session = undefined;
+    if (this.#login === ending) await ending.end();
+    tellQueue?.('logged-out');
   }
 
   async balance(options?: CallOptions): Promise<Balance> {
-    const metadata = this.#authorization();
-    return this.#query(options, async (link, signal) => {
-      const response = await link.accounts.getAccount({}, { metadata, signal });
-      return toBalance(response.balance);
-    });
+    const ask: Ask<Balance> = async ({ accounts }, asking) => toBalance((await accounts.getAccount({}, asking)).balance);
+    return this.#query(options, ask, this.#currentLogin());
   }
 
   history(options?: PageOptions): AsyncIterableIterator<Entry> {
-    return pages(this.#context, options, async (link, request, callOptions) => {
-      const response = await link.accounts.listEntries(request, callOptions);
+    return pages(this.#context, options, async ({ accounts }, request, asking) => {
+      const response = await accounts.listEntries(request, asking);
       return { items: response.entries.map(toEntry), nextPageToken: response.nextPageToken };
     });
   }
 
+  async ready(options?: CallOptions): Promise<void> {
+    const { gateways } = this.#context;
+    const isEndless = options?.timeoutMs === undefined;
+    const start = (): Budget => this.#context.budget({ signal: options?.signal, timeoutMs: options?.timeoutMs ?? TIMEOUT_MS_MAX });
+    let budget = start();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        if (isEndless) budget = start();
+        await gateways.connected(budget);
+        return;
+      } catch (error) {
+        budget.signal.throwIfAborted();
+        const pauseMs = backOffMs(systemClock, attempt);
+        const isOver = !isEndless && pauseMs >= budget.remainingMs();
+        if (!(error instanceof StrifeError) || !error.retryable || isOver) throw error;
+        await gateways.changed(budget, pauseMs);
+      }
+    }
+  }
+
   async close(): Promise<void> {
-    this.#closing.abort(new StrifeError('the client is closed', { code: 'CLOSED' }));
+    this.#ending.abort(new StrifeError('the client is closed', { code: 'CLOSED' }));
+    await this.#queue?.close();
     this.#context.gateways.close();
   }
 
@@ -141,21 +246,62 @@ class GatewayClient implements Strife {
     return this.close();
   }
 
-  #query<T>(options: CallOptions | undefined, ask: Ask<T>): Promise<T> {
-    return query(this.#context.gateways, this.#context.budget(options), ask);
+  #query<T>(options: CallOptions | undefined, ask: Ask<T>, login?: SessionKeeper): Promise<T> {
+    return query(this.#context.gateways, this.#context.budget(options), ask, login);
   }
 
-  #authorization(): Metadata {
-    if (this.#closing.signal.aborted) throw cancellation(this.#closing.signal);
-    if (this.#session) return bearer(this.#session.token);
+  #currentLogin(): SessionKeeper {
+    const { closing } = this.#context;
+    if (closing.aborted) throw cancellation(closing);
+    if (this.#login?.session) return this.#login;
     throw new AuthenticationError('nobody is logged in', { code: 'NOT_LOGGED_IN', outcome: 'not_applied' });
+  }
+
+  #keeper(session: Session, isNew: boolean): SessionKeeper {
+    const keeper: SessionKeeper = sessionKeeper({
+      session,
+      isNew,
+      onChange: () => this.#tell(keeper),
+      store: this.#store,
+      nowUnixMs: Date.now,
+      refresh: (request) =>
+        this.#query({ timeoutMs: REFRESH_TIMEOUT_MS }, async ({ sessions }, asking) => toSession(await sessions.refresh(request, asking))),
+    });
+    return keeper;
+  }
+
+  #tell(changed: SessionKeeper): void {
+    if (changed !== this.#login) return;
+    for (const listener of this.#listeners) listener(changed.session);
   }
 }
 
-function checkedTimeoutMs(timeoutMs: number): number {
-  if (timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX) return timeoutMs;
-  throw new InvalidArgumentError(`timeoutMs must be above 0 and at most ${TIMEOUT_MS_MAX}`, {
-    code: 'INVALID_TIMEOUT',
-    field: 'timeoutMs',
-  });
+/** Whether a logout that failed so has nothing left to end. A token that is over may have a refresh token that is not. */
+function provesEnd(error: unknown, session: Session | undefined): boolean {
+  if (!(error instanceof AuthenticationError)) return false;
+  return ENDED.has(error.code) || (error.code === 'TOKEN_EXPIRED' && session?.refreshToken === undefined);
+}
+
+function checkOptions({ session, sessionStore, timeoutMs, signal, coalesce }: ConnectOptions): void {
+  timeoutOf({ timeoutMs, signal }, TIMEOUT_MS);
+  if (coalesce !== undefined && typeof coalesce !== 'boolean') throw invalid('INVALID_OPTION', 'coalesce', 'coalesce must be true or false');
+  if (sessionStore !== undefined && typeof sessionStore?.save !== 'function') {
+    throw invalid('INVALID_SESSION_STORE', 'sessionStore', 'sessionStore needs at least the function save');
+  }
+  const isSession = typeof session?.token === 'string' && typeof session.account === 'string' && Number.isFinite(session.expiresAtMs);
+  if (session !== undefined && !isSession) throw invalid('INVALID_SESSION', 'session', 'session must be what login returned');
+}
+
+/** Checks what a call, or `connect`, says about its time and its end. */
+function timeoutOf({ timeoutMs, signal }: CallOptions, defaultMs: number): number {
+  const checked = timeoutMs ?? defaultMs;
+  if (typeof checked !== 'number' || !(checked > 0 && checked <= TIMEOUT_MS_MAX)) {
+    throw invalid('INVALID_TIMEOUT', 'timeoutMs', `timeoutMs must be above 0 and at most ${TIMEOUT_MS_MAX}`);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('INVALID_SIGNAL', 'signal', 'signal must be an AbortSignal');
+  return checked;
+}
+
+function invalid(code: string, field: string, message: string): InvalidArgumentError {
+  return new InvalidArgumentError(message, { code, field, outcome: 'not_applied' });
 }

@@ -1,5 +1,6 @@
 // Everything that the SDK throws. One base class with a stable `code`; subclasses for what callers tell apart.
 
+import type { ErrorCode } from './error-codes.ts';
 import type { DeclineReason, Transfer } from './model.ts';
 
 /**
@@ -13,8 +14,8 @@ export type Outcome = 'not_applied' | 'applied' | 'unknown';
 
 /** What an error says beside its message. */
 export interface StrifeErrorDetails {
-  /** For a program; stable over releases: `INVALID_AMOUNT`. */
-  code: string;
+  /** For a program; stable over releases: `INVALID_AMOUNT`. `ERROR_CODES` has them all. */
+  code: ErrorCode | (string & {});
   /** The same call may be made again, with the same transfer id, and may then succeed. */
   retryable?: boolean | undefined;
   /** Set on every failed payment; absent on calls that move no money. */
@@ -31,7 +32,7 @@ export interface StrifeErrorDetails {
 
 /** The base of all errors that the SDK throws on purpose. */
 export class StrifeError extends Error {
-  readonly code: string;
+  readonly code: ErrorCode | (string & {});
   readonly retryable: boolean;
   readonly outcome: Outcome | undefined;
   readonly transferId: string | undefined;
@@ -59,6 +60,7 @@ const DECLINE_TEXTS: Record<DeclineReason, string> = {
   payer_currency: "the payer's account is in another currency",
   payee_currency: "the payee's account is in another currency",
   limit_exceeded: "the payee's account cannot hold that much",
+  expired: 'it had expired before it reached the bank',
   unspecified: 'the bank gave no reason',
 };
 

@@ -5,16 +5,7 @@ import { isIP } from 'node:net';
 import { connect as tlsConnect, type PeerCertificate } from 'node:tls';
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { TlsError } from './errors.ts';
-
-/** PEM text, or a buffer of it. */
-export interface TlsOptions {
-  /** The authority that gateways' certificates must come from. */
-  ca: string | Buffer;
-  /** This client's own certificate, with any chain. */
-  cert: string | Buffer;
-  /** The private key of `cert`. */
-  key: string | Buffer;
-}
+import type { TlsOptions } from './tls-source.ts';
 
 /** A gateway's name as the development authority writes it, and as Consul does; in front of each stands the trust domain. */
 const GATEWAY_PATHS = [/^\/gateway\/[A-Za-z0-9._-]+$/, /^\/ns\/default\/dc\/[A-Za-z0-9_-]+\/svc\/strife-gateway-[A-Za-z0-9-]+$/];

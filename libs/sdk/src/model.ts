@@ -32,6 +32,42 @@ export interface Transfer {
   decidedAt?: Date;
 }
 
+/** A payment step by step, as one gateway and the two banks have it in their books. */
+export interface TransferTimeline {
+  /** `not_applied`: the last attempt was given up; nothing moved, and the same id may be sent again. */
+  transfer: Omit<Transfer, 'state'> & { state: Transfer['state'] | 'not_applied' };
+  /** By time, each by the clock of its place: clocks that differ may show effects before causes. Those without a time are last. */
+  events: TransferEvent[];
+  /** Where something may have happened that is not among the events. */
+  missing: MissingPlace[];
+}
+
+export interface TransferEvent {
+  /** Absent if it is not kept when it was. */
+  at?: Date;
+  /** `gateway g1`, `bank alpha` */
+  place: string;
+  kind: TransferEventKind;
+  /** Absent if it is not of one attempt, or not kept of which. */
+  attempt?: number;
+  /** For a person. */
+  detail: string;
+}
+
+/**
+ * What happened. `attempt`: a gateway began one. `prepared`: a bank holds its half, and votes YES. `declined`: a bank closed the id, for ever. `decided`: a gateway's log has
+ * the outcome of an attempt. `settled`: a bank moved the money. `released`: a bank let go of what it held. `fenced`: a bank that held nothing
+ * shut the attempt out. `acknowledged`: both banks did as decided. `started`: a process started again in between. `other`: a newer gateway's word.
+ */
+export type TransferEventKind = 'attempt' | 'prepared' | 'declined' | 'decided' | 'settled' | 'released' | 'fenced' | 'acknowledged' | 'started' | 'other';
+
+export interface MissingPlace {
+  /** `bank alpha` */
+  place: string;
+  /** For a person: why. */
+  detail: string;
+}
+
 /** Posted is what the ledger says, held is promised to payments in doubt; available = posted - held. */
 export interface Balance {
   /** `alpha/alice` */
@@ -55,12 +91,27 @@ export interface Entry {
   settledAt: Date;
 }
 
-/** A login. Plain data: it may be saved and given to `connect` again until it expires. Whoever has the token can pay. */
+/**
+ * A login. Plain data: it may be saved and given to `connect` again. Whoever has it can pay.
+ *
+ * It lives on by being refreshed: a new `token` and a new `refreshToken` take the place of the old ones.
+ */
 export interface Session {
+  /** Sent with every call. */
   token: string;
+  /** When `token` ends, Unix time. */
   expiresAtMs: number;
   /** The account that it is for, such as `alpha/alice`. */
   account: string;
   /** The account's currency, ISO 4217. */
   currency: string;
+  /** Good for one refresh. Absent where the gateway gives none: then the session ends with `token`. */
+  refreshToken?: string;
+  /** When `refreshToken` ends, Unix time: until then the session can live on without a password. */
+  refreshExpiresAtMs?: number;
+  /**
+   * A refresh that has begun and whose answer is not known. It stands here before it is sent, so that a process that died in
+   * between asks for the same again: another request with the same `refreshToken` would end the session.
+   */
+  refreshRequestId?: string;
 }

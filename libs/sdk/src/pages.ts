@@ -1,10 +1,9 @@
 // Lists by cursor pages, as one async iterator.
 
-import type { Metadata } from 'nice-grpc-common';
 import type { CallContext, PageOptions } from './call-context.ts';
 import { InvalidArgumentError } from './errors.ts';
-import type { GatewayLink } from './gateway-link.ts';
-import { query } from './query.ts';
+import type { GatewayClients } from './gateway-link.ts';
+import { query, type AskOptions } from './query.ts';
 
 const PAGE_ITEMS = 50;
 const PAGE_ITEMS_MAX = 1000;
@@ -16,9 +15,9 @@ interface Page<T> {
 }
 
 type FetchPage<T> = (
-  link: GatewayLink,
+  gateway: GatewayClients,
   page: { pageSize: number; pageToken: string },
-  callOptions: { metadata: Metadata; signal: AbortSignal },
+  options: AskOptions,
 ) => Promise<Page<T>>;
 
 /** Yields items in the server's order, fetching a page when the one before is used up. */
@@ -35,9 +34,11 @@ export async function* pages<T>(
   let pageToken = '';
   do {
     const request = { pageSize: Math.min(pageSize, left), pageToken };
-    const metadata = context.authorization();
-    const page = await query(context.gateways, context.budget(options), (link, signal) =>
-      fetchPage(link, request, { metadata, signal }),
+    const page = await query(
+      context.gateways,
+      context.budget(options),
+      (gateway, askOptions) => fetchPage(gateway, request, askOptions),
+      context.login(),
     );
     for (const item of page.items) {
       if (left <= 0) return;

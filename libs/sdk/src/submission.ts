@@ -11,7 +11,9 @@ import type { Transfer } from './model.ts';
 export type Result = { ok: true; transfer: Transfer } | { ok: false; error: StrifeError };
 
 /** What one attempt brought for one payment. */
-export type Answer = { kind: 'transfer'; transfer: Transfer } | { kind: 'failure'; failure: CallFailure };
+export type Answer =
+  | { kind: 'transfer'; transfer: Transfer }
+  | { kind: 'failure'; failure: Pick<CallFailure, 'error' | 'lookedUp'> };
 
 /**
  * A payment on its way. `Gateway` only needs identity: one address stands for one decision log.
@@ -25,8 +27,11 @@ export type Submission<Gateway> =
   | { kind: 'closed'; id: string; result: Result };
 
 export function openSubmission<Gateway>(id: string): Submission<Gateway> {
-  return { kind: 'open', id, unsettled: new Set(), last: undefined };
+  return { kind: 'open', id, unsettled: NOBODY, last: undefined };
 }
+
+/** Shared by all payments that were not sent yet. */
+const NOBODY: ReadonlySet<never> = new Set<never>();
 
 /** The payment after one gateway was sent it and answered, or was waited for in vain. */
 export function afterAnswer<Gateway>(
@@ -83,12 +88,13 @@ function closed<Gateway>(open: Submission<Gateway>): Submission<Gateway> {
 
 /**
  * A gateway that looked the transfer up and says "not applied" has a durable abort, and one that knows other content under the id
- * can never apply this: either settles whatever it was sent before. One that turned this request away at the door (a full queue, an expired session) speaks of this request only.
+ * can never apply this: either settles whatever it was sent before. One that turned
+ * this request away at the door (an expired session, unknown intentions) speaks of this request only.
  */
 function unsettledAfter<Gateway>(
   before: ReadonlySet<Gateway>,
   gateway: Gateway,
-  { error, lookedUp }: CallFailure,
+  { error, lookedUp }: Pick<CallFailure, 'error' | 'lookedUp'>,
 ): ReadonlySet<Gateway> {
   const after = new Set(before);
   if (error.outcome !== 'not_applied') after.add(gateway);

@@ -101,10 +101,21 @@ describe('one payment', () => {
     ['to', { to: { bank: '', account: 'bob' } }],
     ['id', { id: 'not-a-uuid' }],
     ['memo', { memo: 'x'.repeat(141) }],
+    ['memo', { memo: 5 as unknown as string }],
+    ['amount', { amount: '12.50' as unknown as NewTransfer['amount'] }],
+    ['to', { to: undefined as unknown as string }],
+    ['wait', { wait: 'long' as 'settled' }],
+    ['expiresAt', { expiresAt: new Date('never') }],
+    ['expiresInMs', { expiresInMs: 0 }],
+    ['expiresInMs', { expiresInMs: 1, expiresAt: new Date() }],
   ])('refuses a bad %s before anything is sent', async (field, change) => {
     const error = await failureOf({ ...toBob, ...change });
     expect(error).toMatchObject({ name: 'InvalidArgumentError', field, outcome: 'not_applied', retryable: false });
     expect(gateway.calls).not.toContain('createTransfer');
+  });
+
+  it('refuses what is no payment at all', async () => {
+    expect(await failureOf(undefined as unknown as NewTransfer)).toMatchObject({ name: 'InvalidArgumentError', field: 'transfer' });
   });
 
   it('names the field that the gateway names', async () => {
@@ -181,12 +192,13 @@ describe('a payment that does not go through at once', () => {
     expect(gateway.calls.filter((call) => call === 'createTransfer').length).toBeGreaterThan(1);
   });
 
-  it('takes "not applied" from a gateway that turns payments away for the send that it turned away, and for no earlier one', async () => {
+  it.each(['REVOCATIONS_STALE', 'INTENTIONS_UNKNOWN', 'A_REASON_OF_A_LATER_RELEASE'])(
+    'takes "not applied" from a gateway that turns payments away for the send that it turned away, and for no earlier one: %s', async (reason) => {
     const stale = async (): Promise<never> => {
-      throw refusal(Status.UNAVAILABLE, 'logouts are not heard', { reason: 'REVOCATIONS_STALE', outcome: 'NOT_APPLIED', retryable: 'true' });
+      throw refusal(Status.UNAVAILABLE, 'not here, not now', { reason, outcome: 'NOT_APPLIED', retryable: 'true' });
     };
     for (let i = 0; i < 50; i++) gateway.failNext('createTransfer', stale);
-    expect(await failureOf({ ...toBob, timeoutMs: 300 })).toMatchObject({ code: 'REVOCATIONS_STALE', outcome: 'not_applied' });
+    expect(await failureOf({ ...toBob, timeoutMs: 300 })).toMatchObject({ code: reason, outcome: 'not_applied' });
     gateway.heal();
     gateway.failNext('createTransfer', async (proceed) => {
       await proceed();
@@ -269,14 +281,21 @@ describe('with two gateways', () => {
   });
 
   it('leaves a dead one for the live one, under the same id', async () => {
-    gateway.failNext('createTransfer', async (proceed, context) => {
-      await proceed();
-      gateway.kill();
-      return hang(proceed, context);
-    });
+    const pair = [gateway, second];
+    let hit: TestGateway | undefined;
+    for (const one of pair) {
+      one.failNext('createTransfer', async (proceed, context) => {
+        await proceed();
+        for (const each of pair) each.heal();
+        hit = one;
+        one.kill();
+        return hang(proceed, context);
+      });
+    }
     const transfer = await both.transfers.create(toBob);
     expect(transfer).toMatchObject({ state: 'succeeded', replayed: true });
-    expect(second.payments.map(({ id }) => id)).toEqual([transfer.id]);
+    const live = pair.find((one) => one !== hit)!;
+    expect(live.payments.map(({ id }) => id)).toEqual([transfer.id]);
     expect(posted('beta/bob')).toBe(11_250n);
   });
 
@@ -288,11 +307,17 @@ describe('with two gateways', () => {
   });
 
   it('asks another one when the first refuses for now', async () => {
-    gateway.failNext('createTransfer', async () => {
-      throw refusal(Status.RESOURCE_EXHAUSTED, 'queue full', { reason: 'OVERLOADED', outcome: 'NOT_APPLIED', retryable: 'true' });
-    });
+    const refused: TestGateway[] = [];
+    for (const one of [gateway, second]) {
+      one.failNext('createTransfer', async () => {
+        for (const each of [gateway, second]) each.heal();
+        refused.push(one);
+        throw refusal(Status.RESOURCE_EXHAUSTED, 'queue full', { reason: 'OVERLOADED', outcome: 'NOT_APPLIED', retryable: 'true' });
+      });
+    }
     expect(await both.transfers.create(toBob)).toMatchObject({ state: 'succeeded' });
-    expect(second.payments).toHaveLength(1);
+    const other = refused[0] === gateway ? second : gateway;
+    expect([refused.length, other.payments.length]).toEqual([1, 1]);
   });
 });
 
@@ -333,7 +358,7 @@ describe('many payments', () => {
   });
 
   it('cuts lists that are longer than one message may be', async () => {
-    const results = await strife.transfers.createMany(Array.from({ length: 1_001 }, () => ({ ...toBob, amount: eur('0.01') })));
+    const results = await strife.transfers.createMany(Array.from({ length: 1_002 }, () => ({ ...toBob, amount: eur('0.01') })));
     expect(results.every(({ ok }) => ok)).toBe(true);
     expect(gateway.calls.filter((call) => call === 'batchCreateTransfers')).toHaveLength(2);
   });
@@ -345,6 +370,18 @@ describe('many payments', () => {
     expect(memos).toEqual(['5', '4', '3', '2', '1']);
     expect(gateway.calls.filter((call) => call === 'listTransfers')).toHaveLength(3);
   });
+});
+
+it('explains a payment step by step, with what it does not know left out and what a newer gateway says kept', async () => {
+  const { id, createdAt } = await strife.transfers.create(toBob);
+  const { transfer, events, missing } = await strife.transfers.explain(id);
+  expect(transfer).toMatchObject({ id, state: 'succeeded', to: 'beta/bob' });
+  expect(events).toEqual([
+    { at: createdAt, place: 'gateway test', kind: 'attempt', attempt: 1, detail: 'asks both banks' },
+    { place: 'gateway test', kind: 'other', detail: 'something new' },
+  ]);
+  expect(missing).toEqual([{ place: 'bank beta', detail: 'bank beta cannot be reached' }]);
+  await expect(strife.transfers.explain(newTransferId())).rejects.toMatchObject({ name: 'NotFoundError', code: 'NO_SUCH_TRANSFER' });
 });
 
 it('says that there is no transfer under an id', async () => {

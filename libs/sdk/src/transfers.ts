@@ -1,44 +1,18 @@
 // Payments: making them, one or many, and looking at them later.
 
-import { v7 as uuidv7, validate as isUuid } from 'uuid';
-import { checkTransferAmount, type Money } from '@strife/ledger';
-import { WaitFor, type CreateTransferRequest } from '@strife/stubs/gateway';
-import { parseAccountName } from './account-name.ts';
-import { itemFailure } from './call-failure.ts';
+import { setImmediate } from 'node:timers/promises';
 import type { CallContext, CallOptions, PageOptions } from './call-context.ts';
-import { InvalidArgumentError, StrifeError, TransferDeclinedError } from './errors.ts';
-import type { AccountAddress, Transfer } from './model.ts';
-import { asArgument } from './money.ts';
+import { StrifeError, TransferDeclinedError } from './errors.ts';
+import type { Transfer, TransferTimeline } from './model.ts';
+import { createOutbox } from './outbox.ts';
 import { pages } from './pages.ts';
-import { query } from './query.ts';
-import type { Answer, Result } from './submission.ts';
-import { submit, type Send } from './submit.ts';
-import { toTransfer } from './wire.ts';
+import { checkedId, toPayment, type NewTransfer, type Payment } from './payment-request.ts';
+import { query, type Ask } from './query.ts';
+import type { Result } from './submission.ts';
+import { toTimeline, toTransfer } from './wire.ts';
 
-/** The most characters that a memo may have. */
-export const MEMO_CHARACTERS_MAX = 140;
-/** The most payments that travel in one message; `createMany` cuts longer lists into several. */
-const BATCH_ITEMS_MAX = 1000;
-
-/** A payment to make. The payer is the account that is logged in. */
-export interface NewTransfer {
-  /**
-   * A UUID. Made by the SDK if absent. One id has at most one effect on balances, for ever: give the same one again to
-   * ask again, never to pay twice.
-   */
-  id?: string | undefined;
-  /** The payee: `beta/bob`, or its parts. */
-  to: string | AccountAddress;
-  /** In the currency of both accounts; above zero, at most 10^15 minor units. */
-  amount: Money;
-  /** At most 140 characters. */
-  memo?: string | undefined;
-  /**
-   * What to wait for. `settled` (default): both banks show it, or the gateway's wait for that is over. `decided`: the
-   * outcome is final and durable, though balances may show it a moment later.
-   */
-  wait?: 'decided' | 'settled' | undefined;
-}
+/** A longer list lets others have their turn in between, so that connections are not taken for dead meanwhile. */
+const ITEMS_IN_ONE_GO_MAX = 5_000;
 
 /** What became of one payment of `createMany`. */
 export type TransferResult = { ok: true; transfer: Transfer } | { ok: false; error: StrifeError };
@@ -47,7 +21,7 @@ export type TransferResult = { ok: true; transfer: Transfer } | { ok: false; err
 export interface Transfers {
   /**
    * Pays. Resolves once the payment has succeeded. Repeats what is retryable, always under one id, at another gateway
-   * where there is one, until `timeoutMs` is over.
+   * where there is one, until `timeoutMs` is over. Calls made at once travel together, each with an answer of its own.
    *
    * @throws TransferDeclinedError if a bank said no: nothing moved, for ever
    * @throws OutcomeUnknownError if no certain answer came: ask again with its `transferId`
@@ -59,7 +33,7 @@ export interface Transfers {
    * Pays many at once: one result for each, in their order. Payments are independent; some may succeed and others not.
    * Repeats those that are retryable, as `create` does. Does not throw for a payment that failed.
    *
-   * @throws AuthenticationError if nobody is logged in
+   * @throws AuthenticationError if nobody is logged in; InvalidArgumentError for a bad option
    */
   createMany(transfers: readonly NewTransfer[], options?: CallOptions): Promise<TransferResult[]>;
   /**
@@ -68,83 +42,65 @@ export interface Transfers {
    * @throws NotFoundError if there is none under this id
    */
   get(id: string, options?: CallOptions): Promise<Transfer>;
+  /**
+   * A payment of this account, made or received, step by step. A bank that cannot be reached is named in `missing`.
+   *
+   * @throws NotFoundError if there is none under this id, also for one that is somebody else's
+   */
+  explain(id: string, options?: CallOptions): Promise<TransferTimeline>;
   /** The payments made by this account, newest first. */
   list(options?: PageOptions): AsyncIterableIterator<Transfer>;
 }
 
-/** A new transfer id, for callers that save it before they pay: a UUIDv7. */
-export function newTransferId(): string {
-  return uuidv7();
-}
-
-export function transfersOf(context: CallContext): Transfers {
+export function transfersOf(context: CallContext, { coalesce }: { coalesce: boolean }): Transfers {
+  const { gateways } = context;
+  const outbox = createOutbox(context);
   return {
-    async create({ timeoutMs, signal, ...transfer }) {
-      const request = toRequest(transfer);
-      const budget = context.budget({ timeoutMs, signal });
-      const [result] = await submit(context.gateways, budget, [request], sendOne(context));
-      const outcome = declineAsError(result!);
+    async create(transfer) {
+      const payment = toPayment(transfer);
+      const timeoutMs = context.checkedTimeoutMs(transfer);
+      const result = await outbox.send(payment, { login: context.login(), timeoutMs, signal: transfer.signal, gathers: coalesce });
+      const outcome = declineAsError(result);
       if (!outcome.ok) throw outcome.error;
       return outcome.transfer;
     },
 
     async createMany(transfers, options) {
-      const budget = context.budget(options);
-      const send = sendBatch(context);
-      const checked = transfers.map(checkedRequest);
-      const requests = checked.flatMap((item) => ('request' in item ? [item.request] : []));
-      const results: Result[] = [];
-      for (let start = 0; start < requests.length; start += BATCH_ITEMS_MAX) {
-        const batch = requests.slice(start, start + BATCH_ITEMS_MAX);
-        results.push(...(await submit(context.gateways, budget, batch, send)));
+      const timeoutMs = context.checkedTimeoutMs(options);
+      const send = { login: context.login(), timeoutMs, signal: options?.signal, gathers: true };
+      const pay = async (transfer: NewTransfer): Promise<TransferResult> => {
+        const checked = checkedPayment(transfer);
+        return 'error' in checked ? { ok: false, error: checked.error } : declineAsError(await outbox.send(checked.payment, send));
+      };
+      const results: Promise<TransferResult>[] = [];
+      for (const [index, transfer] of transfers.entries()) {
+        if (index > 0 && index % ITEMS_IN_ONE_GO_MAX === 0) await setImmediate();
+        results.push(pay(transfer));
       }
-      const sent = results.values();
-      return checked.map((item) =>
-        'request' in item ? declineAsError(sent.next().value!) : { ok: false, error: item.error },
-      );
+      return Promise.all(results);
     },
 
     async get(id, options) {
       const transferId = checkedId(id);
-      const metadata = context.authorization();
-      return query(context.gateways, context.budget(options), async (link, signal) => {
-        const response = await link.transfers.getTransfer({ id: transferId }, { metadata, signal });
+      const ask: Ask<Transfer> = async (gateway, asking) => {
+        const response = await gateway.transfers.getTransfer({ id: transferId }, asking);
         return toTransfer(response.transfer);
-      });
+      };
+      return query(gateways, context.budget(options), ask, context.login());
+    },
+
+    async explain(id, options) {
+      const transferId = checkedId(id);
+      const ask: Ask<TransferTimeline> = async (gateway, asking) => toTimeline(await gateway.transfers.explainTransfer({ id: transferId }, asking));
+      return query(gateways, context.budget(options), ask, context.login());
     },
 
     list(options) {
-      return pages(context, options, async (link, page, callOptions) => {
-        const response = await link.transfers.listTransfers(page, callOptions);
+      return pages(context, options, async ({ transfers }, page, asking) => {
+        const response = await transfers.listTransfers(page, asking);
         return { items: response.transfers.map(toTransfer), nextPageToken: response.nextPageToken };
       });
     },
-  };
-}
-
-/** Throws AuthenticationError now, not in the middle of sending, if nobody is logged in. */
-function sendOne(context: CallContext): Send<Payment> {
-  const metadata = context.authorization();
-  return async (link, [request], signal) => {
-    const response = await link.transfers.createTransfer(request!, { metadata, signal });
-    return [{ kind: 'transfer', transfer: toTransfer(response.transfer) }];
-  };
-}
-
-function sendBatch(context: CallContext): Send<Payment> {
-  const metadata = context.authorization();
-  return async (link, requests, signal) => {
-    const response = await link.transfers.batchCreateTransfers({ items: [...requests] }, { metadata, signal });
-    return response.results.slice(0, requests.length).map(({ result }, index): Answer => {
-      switch (result?.$case) {
-        case 'transfer':
-          return { kind: 'transfer', transfer: toTransfer(result.value) };
-        case 'failure':
-          return { kind: 'failure', failure: itemFailure(result.value, requests[index]!.id) };
-        case undefined:
-          throw new StrifeError("the gateway's answer lacks a result", { code: 'BAD_RESPONSE' });
-      }
-    });
   };
 }
 
@@ -154,41 +110,11 @@ function declineAsError(result: Result): TransferResult {
   return { ok: false, error: new TransferDeclinedError(transfer.declineReason ?? 'unspecified', transfer) };
 }
 
-function checkedRequest(transfer: NewTransfer): { request: Payment } | { error: StrifeError } {
+function checkedPayment(transfer: NewTransfer): { payment: Payment } | { error: StrifeError } {
   try {
-    return { request: toRequest(transfer) };
+    return { payment: toPayment(transfer) };
   } catch (error) {
     if (error instanceof StrifeError) return { error };
     throw error;
   }
-}
-
-/** A payment as it is sent, but for what changes from send to send. */
-type Payment = Omit<CreateTransferRequest, 'earlierSendsAnswered'> & { readonly isNew: boolean };
-
-/** Checks what can be checked without a gateway, so that nothing is sent in vain. */
-function toRequest({ id, to, amount, memo = '', wait = 'settled' }: NewTransfer): Payment {
-  const transferId = id === undefined ? newTransferId() : checkedId(id);
-  asArgument(() => checkTransferAmount(amount));
-  if ([...memo].length > MEMO_CHARACTERS_MAX) {
-    throw invalid('INVALID_MEMO', 'memo', `the memo may have at most ${MEMO_CHARACTERS_MAX} characters`);
-  }
-  return {
-    id: transferId,
-    isNew: id === undefined,
-    to: parseAccountName(to, 'to'),
-    amount: { currency: amount.currency, minorUnits: amount.minorUnits },
-    memo,
-    waitFor: wait === 'decided' ? WaitFor.DECIDED : WaitFor.SETTLED,
-  };
-}
-
-function checkedId(id: string): string {
-  const trimmed = id.trim().toLowerCase();
-  if (!isUuid(trimmed)) throw invalid('INVALID_TRANSFER_ID', 'id', 'a transfer id is a UUID');
-  return trimmed;
-}
-
-function invalid(code: string, field: string, message: string): InvalidArgumentError {
-  return new InvalidArgumentError(message, { code, field, outcome: 'not_applied' });
 }

@@ -8,11 +8,18 @@ import {
   type Entry as WireEntry,
   type Money as WireMoney,
 } from '@strife/stubs/type';
-import type { LoginResponse, Transfer as WireTransfer } from '@strife/stubs/gateway';
+import {
+  TransferEventKind as WireEventKind,
+  type ExplainTransferResponse,
+  type LoginResponse,
+  type RefreshResponse,
+  type Transfer as WireTransfer,
+  type TransferEvent as WireEvent,
+} from '@strife/stubs/gateway';
 import type { Money } from '@strife/ledger';
 import { formatAccountName } from './account-name.ts';
 import { StrifeError } from './errors.ts';
-import type { Balance, DeclineReason, Entry, Session, Transfer } from './model.ts';
+import type { Balance, DeclineReason, Entry, Session, Transfer, TransferEvent, TransferEventKind, TransferTimeline } from './model.ts';
 
 const DECLINE_REASONS = {
   [WireReason.UNSPECIFIED]: 'unspecified',
@@ -24,6 +31,7 @@ const DECLINE_REASONS = {
   [WireReason.PAYER_CURRENCY]: 'payer_currency',
   [WireReason.PAYEE_CURRENCY]: 'payee_currency',
   [WireReason.LIMIT_EXCEEDED]: 'limit_exceeded',
+  [WireReason.EXPIRED]: 'expired',
 } as const satisfies Record<WireReason, DeclineReason>;
 
 /** Why, in the public words; `unspecified` for a reason from a newer gateway. */
@@ -48,6 +56,38 @@ export function toTransfer(wire: WireTransfer | undefined): Transfer {
   };
 }
 
+const EVENT_KINDS = {
+  [WireEventKind.UNSPECIFIED]: 'other',
+  [WireEventKind.ATTEMPT]: 'attempt',
+  [WireEventKind.PREPARED]: 'prepared',
+  [WireEventKind.DECLINED]: 'declined',
+  [WireEventKind.DECIDED]: 'decided',
+  [WireEventKind.SETTLED]: 'settled',
+  [WireEventKind.RELEASED]: 'released',
+  [WireEventKind.FENCED]: 'fenced',
+  [WireEventKind.ACKNOWLEDGED]: 'acknowledged',
+  [WireEventKind.STARTED]: 'started',
+} as const satisfies Record<WireEventKind, TransferEventKind>;
+
+export function toTimeline({ transfer, events, missing }: ExplainTransferResponse): TransferTimeline {
+  const known = toTransfer(transfer);
+  return {
+    transfer: transfer?.state === TransferState.NOT_APPLIED ? { ...known, state: 'not_applied' } : known,
+    events: events.map(toEvent),
+    missing: missing.map(({ place, detail }) => ({ place, detail })),
+  };
+}
+
+function toEvent({ atUnixMs, place, kind, attempt, detail }: WireEvent): TransferEvent {
+  return {
+    ...(atUnixMs !== 0n && { at: toDate(atUnixMs) }),
+    place,
+    kind: EVENT_KINDS[kind] ?? 'other',
+    ...(attempt !== 0 && { attempt }),
+    detail,
+  };
+}
+
 export function toBalance(wire: WireBalance | undefined): Balance {
   const balance = required(wire, 'balance');
   return {
@@ -69,12 +109,13 @@ export function toEntry(wire: WireEntry): Entry {
   };
 }
 
-export function toSession(wire: LoginResponse): Session {
+export function toSession(wire: LoginResponse | RefreshResponse): Session {
   return {
     token: wire.token,
     expiresAtMs: Number(wire.expiresAtUnixMs),
     account: accountName(wire.account, 'account'),
     currency: wire.currency,
+    ...(wire.refreshToken !== '' && { refreshToken: wire.refreshToken, refreshExpiresAtMs: Number(wire.refreshExpiresAtUnixMs) }),
   };
 }
 

@@ -1,6 +1,5 @@
 // One log line an RPC: who called what, how it ended, how long it took, and counts. Never contents.
 import { Status, type ServerError } from 'nice-grpc-common';
-import { RichServerError } from 'nice-grpc-error-details';
 import { clip, reasonOf } from './errors.ts';
 import type { Logger } from './logger.ts';
 
@@ -68,7 +67,7 @@ export function createCallLog({ logger, summarize, quietServices }: CallLogOptio
       logger.warn('rpc', {
         ...fields(record, status),
         ...(error === undefined ? {} : { detail: clip(error.details) }),
-        ...(error instanceof RichServerError ? present('reason', reasonOf(error)) : {}),
+        ...present('reason', reasonOf(error)),
       });
     },
     broke(record, error) {

@@ -151,7 +151,7 @@ describe('createServiceServer', () => {
     const nothing = async () => ({});
     server.add(BankServiceDefinition, {
       authenticate: async (_request, context: ServiceContext & { account: string }) => ({ account: context.account }),
-      getAccount: nothing, listEntries: nothing, getTransfer: nothing, listTransfers: nothing,
+      refreshGrant: nothing, endSession: nothing, getAccount: nothing, listEntries: nothing, getTransfer: nothing, listTransfers: nothing, explainTransfer: nothing,
     });
     const { address } = await server.listen();
     const channel = createPeerChannel({ address, tls: await bank.certificate('gateway/g1'), expect: { role: 'bank' } });

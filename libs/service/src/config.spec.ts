@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { directory, durationMs, HelpShown, instanceName, parseServiceConfig, port, UsageError, z } from './index.ts';
+import { directory, durationMs, HelpShown, hostAndPort, instanceName, parseServiceConfig, port, UsageError, z } from './index.ts';
 
 const OPTIONS = {
   name: { flag: '--name <name>', env: 'STRIFE_NAME', schema: instanceName, help: 'the name of the bank' },
@@ -38,6 +38,19 @@ describe('parseServiceConfig', () => {
     const config = parse(['--name', 'alpha']);
     const typed: { name: string; port: number; prepareTimeoutMs: number; terminal: boolean; seed: string | undefined } = config;
     expect(typed.port).toBe(7_400);
+  });
+
+  it.each([
+    ['10.0.0.7:7501', { host: '10.0.0.7', port: 7501 }],
+    ['alpha.example:1', { host: 'alpha.example', port: 1 }],
+    ['alpha', undefined],
+    ['alpha:0', undefined],
+    ['alpha:65536', undefined],
+    [':7501', undefined],
+    ['[::1]:7501', undefined],
+    ['https://alpha:1', undefined],
+  ])('reads an address to be called at, %s', (text, expected) => {
+    expect(hostAndPort.safeParse(text).data).toEqual(expected);
   });
 
   it.each([

@@ -45,6 +45,13 @@ export const port = z.string().transform((text, context) => {
   return number <= 65_535 ? number : wrong(context, 'expected a port from 0 to 65535');
 });
 
+/** `host:port`, as others are to call it: a name or an IPv4 address, and no port 0. */
+export const hostAndPort = z.string().transform((text, context) => {
+  const [, host, digits] = /^([A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?):(\d{1,5})$/.exec(text) ?? [];
+  const number = Number(digits);
+  return host !== undefined && number >= 1 && number <= 65_535 ? { host, port: number } : wrong(context, 'expected host:port with a port from 1 to 65535');
+});
+
 /** A name as it stands in certificates, addresses and file names. */
 export const instanceName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected 1 to 63 of a-z, 0-9 and -, not starting with -');
 

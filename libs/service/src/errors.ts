@@ -72,9 +72,9 @@ export function receivedDetails(error: ClientError): { reason: string; field?: s
   return field === undefined ? told : { ...told, field };
 }
 
-/** The stable reason of an error that `rpcError` made. */
-export function reasonOf(error: RichServerError): string | undefined {
-  return error.extra.find(isErrorInfo)?.reason;
+/** The stable reason of an error that `rpcError` made; undefined for any other. */
+export function reasonOf(error: unknown): string | undefined {
+  return !(error instanceof RichServerError) ? undefined : error.extra.find(isErrorInfo)?.reason;
 }
 
 /** Cuts a text for a header or a log line; never ends in half a character. */

@@ -12,13 +12,14 @@ export { loadTlsFiles } from './tls-files.ts';
 export type { Intentions } from './intentions.ts';
 export { isTlsFailure, tlsFailureReason } from './tls-failure.ts';
 export { parseIdentity, TRUST_DOMAIN, type PeerIdentity, type Role } from './identity.ts';
-export { ERROR_DOMAIN, receivedDetails, rpcError, type ErrorOutcome, type RpcErrorOptions } from './errors.ts';
+export { ERROR_DOMAIN, reasonOf, receivedDetails, rpcError, type ErrorOutcome, type RpcErrorOptions } from './errors.ts';
 export { closeLogger, createLogger, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
 export { summarizeTransferIds, type Summarize } from './call-log.ts';
 export { HelpShown, StartupError, UsageError } from './failures.ts';
 export {
   directory,
   durationMs,
+  hostAndPort,
   instanceName,
   parseServiceConfig,
   port,
@@ -26,6 +27,7 @@ export {
   type ServiceConfig,
   type ServiceConfigOptions,
 } from './config.ts';
+export { metricsOptions, serveMetrics, type MetricsServer, type MetricsServerOptions } from './metrics-server.ts';
 export { runService, type RunningService, type StartContext } from './run-service.ts';
 export type { TerminatorContext } from './terminator.ts';
 export { MESSAGE_BYTES_MAX } from './limits.ts';
@@ -34,10 +36,12 @@ export { MESSAGE_BYTES_MAX } from './limits.ts';
 export { ClientError, Metadata, ServerError, Status, type CallContext, type ServerMiddleware, type ServerMiddlewareCall } from 'nice-grpc-common';
 export { createClient, createClientFactory, type Channel, type Client, type ServiceImplementation } from 'nice-grpc';
 export { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
+export { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export { z } from 'zod';
 export { endWithParent } from './end-with-parent.ts';
+export { wholeMessages, type WholeMessages } from './whole-messages.ts';
 export {
-  declineReasonFromWire, declineReasonToWire, fingerprintFromWire, fingerprintToWire, gatewayOfLog, MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule,
-  parseTransferId, UNIX_MS_MAX,
+  declineReasonForPayee, declineReasonFromWire, declineReasonToWire, fingerprintFromWire, fingerprintToWire, gatewayOfLog, MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule,
+  parseTransferId, requestIdPattern, requestIdRule, UNIX_MS_MAX,
   transferIdFromWire, transferIdToWire,
 } from './wire.ts';

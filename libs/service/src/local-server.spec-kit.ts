@@ -43,10 +43,13 @@ export interface LocalServerOptions extends Partial<Omit<ServiceServerOptions, '
 
 const HANDLERS = {
   authenticate: async () => ({}),
+  refreshGrant: async () => ({}),
+  endSession: async () => ({}),
   getAccount: async () => ({}),
   listEntries: async () => ({}),
   getTransfer: async () => ({}),
   listTransfers: async () => ({}),
+  explainTransfer: async () => ({}),
 };
 
 /** A server of bank/alpha whose bank service is open to gateways and whose admin service is open to nobody. */

@@ -9,6 +9,7 @@ import { closeLogger, createLogger, rpcError, Status, summarizeTransferIds } fro
 import { startLocalServer } from './local-server.spec-kit.ts';
 
 const CANARY = 'canary-7f3a';
+const REFRESH = `${CANARY.padEnd(22, '-')}.7.${CANARY.padEnd(43, '_')}`;
 const JWT = 'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl-canary-7f3a';
 
 let directory: string;
@@ -53,7 +54,8 @@ describe('a call', () => {
   it('leaves no password, grant or token in the log, whether it succeeds, fails or breaks', async () => {
     const bank = await startLocalServer({
       handlers: {
-        authenticate: async () => ({ account: 'alice', grant: `grant-${CANARY}` }),
+        authenticate: async () => ({ account: 'alice', grant: `grant-${CANARY}`, refreshToken: REFRESH }),
+        refreshGrant: async () => Promise.reject(rpcError({ code: Status.UNAUTHENTICATED, message: `refresh_token: not ${REFRESH}`, reason: 'REFRESH_TOKEN_INVALID' })),
         listEntries: async () => Promise.reject(Object.assign(new Error(`bad token Bearer ${JWT}`), { grant: CANARY, cause: { password: CANARY } })),
         getTransfer: async () => Promise.reject(rpcError({ code: Status.UNAUTHENTICATED, message: `forged: ${JWT}`, reason: 'BAD_TOKEN' })),
       },
@@ -61,10 +63,11 @@ describe('a call', () => {
     const client = await bank.bank();
     const metadata = Metadata({ authorization: `Bearer ${JWT}` });
     await client.authenticate({ username: 'alice', password: `password-${CANARY}` }, { metadata });
+    await client.refreshGrant({ refreshToken: REFRESH, requestId: 'request' }).catch(() => undefined);
     await client.listEntries({ grant: CANARY }, { metadata }).catch(() => undefined);
     await client.getTransfer({ grant: CANARY }, { metadata }).catch(() => undefined);
     const lines = (await bank.logLines()).filter(({ message }) => message === 'rpc');
-    expect(lines.map(({ status }) => status)).toEqual(['OK', 'INTERNAL', 'UNAUTHENTICATED']);
+    expect(lines.map(({ status }) => status)).toEqual(['OK', 'UNAUTHENTICATED', 'INTERNAL', 'UNAUTHENTICATED']);
     expect(JSON.stringify(lines)).not.toContain('canary');
     await bank.close();
   });
@@ -115,9 +118,9 @@ describe('a logger', () => {
 
   it('blots out tokens and private keys inside texts', async () => {
     const key = `-----BEGIN PRIVATE KEY-----\n${CANARY}\n-----END PRIVATE KEY-----`;
-    const text = await logged((logger) => logger.warn(`got Bearer ${CANARY} and ${JWT}`, { error: new Error(`cannot use ${key}`) }));
+    const text = await logged((logger) => logger.warn(`got Bearer ${CANARY} and ${JWT} and "${REFRESH}"`, { error: new Error(`cannot use ${key}`) }));
     expect(text).not.toContain(CANARY);
-    expect(text.split('[redacted]').length).toBeGreaterThanOrEqual(4);
+    expect(text.split('[redacted]').length).toBeGreaterThanOrEqual(5);
   });
 
   it('survives cycles, deep nesting and huge texts', async () => {

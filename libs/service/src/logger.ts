@@ -5,6 +5,7 @@ import winston from 'winston';
 import { StartupError } from './failures.ts';
 import { redact } from './redact.ts';
 import { RotatingFile } from './rotating-file.ts';
+import { TerminalLines } from './terminal-lines.ts';
 
 export type Logger = winston.Logger;
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -35,7 +36,7 @@ export function createLogger({ service, directory, level, terminal }: LoggerOpti
   const transports: winston.transport[] = [
     new winston.transports.Stream({ stream: file, format: winston.format.printf((info) => JSON.stringify(info)) }),
   ];
-  if (terminal) transports.push(new winston.transports.Console({ format: readable(colourful(process.stdout)) }));
+  if (terminal) transports.push(new winston.transports.Stream({ stream: new TerminalLines(process.stdout), format: readable(colourful(process.stdout)) }));
   const logger = winston.createLogger({
     level,
     defaultMeta: { service },

@@ -1,14 +1,15 @@
 // Makes a value fit for a log: without secrets, without bytes, and no deeper or longer than a line should be.
 
 const SECRET_FIELD = /(?:password|passwd|token|grant|authorization|key|secret)s?$/;
-const SECRET_TEXT = /\bBearer\s+\S+|\beyJ[\w-]+\.[\w-]+\.[\w-]+|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/gi;
+// A refresh token: a session's id, a number, and a mac.
+const SECRET_TEXT = /\bBearer\s+\S+|(?<![\w-])[\w-]{22}\.\d{1,9}\.[\w-]{43}(?![\w-])|\beyJ[\w-]+\.[\w-]+\.[\w-]+|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/gi;
 const DEPTH_MAX = 6;
 const ITEMS_MAX = 100;
 const TEXT_CHARS_MAX = 8_192;
 
 /**
  * A copy of a record without the fields that are named after secrets (`password`, `accessToken`, `grants`, ...), at any depth.
- * Bearer tokens, JSON web tokens and private keys inside texts are blotted out, bytes become their length, bigints text.
+ * Bearer tokens, JSON web tokens, refresh tokens and private keys inside texts are blotted out, bytes become their length, bigints text.
  */
 export function redact(record: Record<string, unknown>): Record<string, unknown> {
   return redactObject(record, 0) as Record<string, unknown>;

@@ -5,8 +5,10 @@ import type { ServerMiddleware } from 'nice-grpc-common';
 import { createServer, type ServiceDefinition, type ServiceImplementation, type TsProtoServiceDefinition } from 'nice-grpc';
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
-import { createCallLog, type Summarize } from './call-log.ts';
+import type { Registry } from 'prom-client';
+import { createCallLog, type CallLog, type Summarize } from './call-log.ts';
 import { callMiddleware, readRequest, type Access } from './call-middleware.ts';
+import { countCalls } from './call-metrics.ts';
 import { byteService, type MethodCodec } from './codec.ts';
 import { StartupError } from './failures.ts';
 import { trustDomainOf, type Role } from './identity.ts';
@@ -40,6 +42,8 @@ export interface ServiceServerOptions<ContextExt = {}> {
   summarize?: Readonly<Record<string, Summarize>>;
   /** Full names of services that are called all the time: their successful calls are logged at debug. */
   quietServices?: readonly string[];
+  /** Where calls are counted and timed, by method and status. */
+  metrics?: Registry;
   /** Opens the health service to every certificate of our authority, even one without an identity. */
   publicHealth?: boolean;
 }
@@ -165,8 +169,9 @@ function accessTable({ access, publicHealth = false }: ServiceServerOptions<neve
   return table.set(HealthDefinition.fullName, publicHealth ? 'certificate' : 'peer');
 }
 
-function callLog({ logger, summarize = {}, quietServices = [] }: ServiceServerOptions<never>): ReturnType<typeof createCallLog> {
-  return createCallLog({ logger, summarize, quietServices: [HealthDefinition.fullName, ...quietServices] });
+function callLog({ logger, summarize = {}, quietServices = [], metrics }: ServiceServerOptions<never>): CallLog {
+  const log = createCallLog({ logger, summarize, quietServices: [HealthDefinition.fullName, ...quietServices] });
+  return metrics === undefined ? log : countCalls(log, metrics);
 }
 
 async function bind(listen: () => Promise<number>, host: string, port: number): Promise<number> {

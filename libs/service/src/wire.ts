@@ -12,6 +12,7 @@ const declineReasons = {
   payer_currency: DeclineReason.PAYER_CURRENCY,
   payee_currency: DeclineReason.PAYEE_CURRENCY,
   limit_exceeded: DeclineReason.LIMIT_EXCEEDED,
+  expired: DeclineReason.EXPIRED,
 } as const;
 
 const declineReasonNames = new Map<DeclineReason, keyof typeof declineReasons>(
@@ -30,6 +31,15 @@ export function declineReasonFromWire(reason: DeclineReason): keyof typeof decli
   return declineReasonNames.get(reason);
 }
 
+/** What a payee may know of why a payment was declined: what is about the payee. Anything else is between the payer and its bank: UNSPECIFIED. */
+export function declineReasonForPayee(reason: DeclineReason): DeclineReason {
+  return reasonsForPayee.has(reason) ? reason : DeclineReason.UNSPECIFIED;
+}
+
+const reasonsForPayee: ReadonlySet<DeclineReason> = new Set<DeclineReason>([
+  DeclineReason.NO_SUCH_PAYEE, DeclineReason.PAYEE_FROZEN, DeclineReason.PAYEE_CURRENCY, DeclineReason.LIMIT_EXCEEDED,
+]);
+
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The canonical lower-case form of a UUID of any version, or undefined when the text is not one (RFC 9562, section 4). */
@@ -40,7 +50,14 @@ export function parseTransferId(text: string): string | undefined {
 
 /** 16 bytes of a canonical UUID. */
 export function transferIdToWire(id: string): Buffer {
-  return Buffer.from(id.replaceAll('-', ''), 'hex');
+  const bytes = Buffer.allocUnsafe(16);
+  let at = 0;
+  for (let index = 0; index < 16; index += 1) {
+    if (id.charCodeAt(at) === DASH) at += 1;
+    bytes[index] = (digitAt(id, at) << 4) | digitAt(id, at + 1);
+    at += 2;
+  }
+  return bytes;
 }
 
 /** @throws {RangeError} unless there are exactly 16 bytes. */
@@ -59,12 +76,24 @@ export function fingerprintFromWire(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }
 
+const DASH = 0x2d;
+
+/** What a lower-case hexadecimal digit stands for. By hand: this happens several times a payment, and removing dashes from a text costs more than all of it. */
+function digitAt(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code < 0x3a ? code - 0x30 : code - 0x57;
+}
+
 /** The last moment that a date can name (ECMA-262, time values). */
 export const UNIX_MS_MAX = 8_640_000_000_000_000n;
 
 /** Names of banks and accounts. */
 export const namePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 export const nameRule = 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-"';
+
+/** What a client makes up for a request that may be sent again. */
+export const requestIdPattern = /^[\w-]{16,64}$/;
+export const requestIdRule = 'must be 16 to 64 of A-Z, a-z, 0-9, "_" and "-"';
 
 /** The name of a decision log: its gateway's name, a dot, and what makes it unique. */
 const logIdPattern = /^([a-z0-9][a-z0-9-]{0,62})\.[a-z0-9-]{1,64}$/;

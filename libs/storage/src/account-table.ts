@@ -21,6 +21,11 @@ export interface AccountRow {
   readonly lastTransfer: Uint8Array | null;
 }
 
+/** Its key is that of an account, which never changes; the row does. */
+interface Cached {
+  row: AccountRow;
+}
+
 export interface AccountTable {
   byName(kind: Account['kind'], name: string): AccountRow | undefined;
   byId(id: number): AccountRow | undefined;
@@ -43,8 +48,9 @@ type AccountValues = [
 ];
 
 export function openAccountTable(store: StoreFile): AccountTable {
-  const rows = new LRUCache<number, AccountRow>({ max: ACCOUNTS_CACHED_MAX });
-  const ids = new LRUCache<string, number>({ max: ACCOUNTS_CACHED_MAX });
+  /** By id: all that is cached. */
+  const cached = new Map<number, Cached>();
+  const named = new LRUCache<string, Cached>({ max: ACCOUNTS_CACHED_MAX, dispose: ({ row }) => void cached.delete(row.account.id) });
   const selectById = store.prepareExact(`SELECT ${COLUMNS} FROM accounts WHERE id = ?`);
   const selectByName = store.prepareExact(`SELECT ${COLUMNS} FROM accounts WHERE kind = ? AND name = ?`);
   const insert = store.prepare(`INSERT INTO accounts (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
@@ -63,20 +69,26 @@ export function openAccountTable(store: StoreFile): AccountTable {
 
   function remember(written: Iterable<AccountRow>): void {
     for (const row of written) {
-      rows.set(row.account.id, row);
-      ids.set(keyOf(row.account.kind, row.account.name), row.account.id);
+      const { id, kind, name } = row.account;
+      const known = cached.get(id);
+      if (known !== undefined) {
+        known.row = row;
+        continue;
+      }
+      const added = { row };
+      named.set(keyOf(kind, name), added);
+      cached.set(id, added);
     }
   }
 
   return {
     byName(kind, name) {
       store.requireUsable();
-      const id = ids.get(keyOf(kind, name));
-      return (id === undefined ? undefined : rows.get(id)) ?? load(selectByName, ACCOUNT_KINDS[kind], name);
+      return named.get(keyOf(kind, name))?.row ?? load(selectByName, ACCOUNT_KINDS[kind], name);
     },
     byId(id) {
       store.requireUsable();
-      return rows.get(id) ?? load(selectById, id);
+      return cached.get(id)?.row ?? load(selectById, id);
     },
     nextId: () => ++lastId,
     insert({ account, lastEntry, lastTransfer }) {

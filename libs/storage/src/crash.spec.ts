@@ -47,6 +47,7 @@ describe('a process killed in the middle of its writes', () => {
     const alice = store.account('customer', 'alice')!;
     expect(alice.posted).toBe(10n ** 12n - BigInt(counts.committed));
     expect(alice.held).toBe(BigInt(counts.prepared));
+    expect(store.starts.since(0, 10).map(({ before }) => before.kind)).toEqual(['nothing', 'unclean']);
     store.close();
     expect(auditStores({ banks: [file], gateways: [] }).violations).toEqual([]);
   });

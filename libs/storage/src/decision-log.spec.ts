@@ -61,7 +61,7 @@ describe('the SQLite decision log', () => {
     expect(again.revocations.after(2, 10).map(({ jti }) => jti)).toEqual(['new']);
     again.close();
     const withSchema1 = () => openStoreFile({ file, kind: schema1, name: { required: 'one' }, onFatal: failLoudly }, (store) => store.close());
-    expect(withSchema1).toThrow('is at schema version 2, made by a newer program; expected version 1 or older');
+    expect(withSchema1).toThrow('is at schema version 3, made by a newer program; expected version 1 or older');
     directory.remove();
   });
 });

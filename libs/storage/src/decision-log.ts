@@ -2,16 +2,15 @@
 
 import { randomUUID } from 'node:crypto';
 import type { StatementSync } from 'node:sqlite';
-import type { BankName, DecisionLog, DecisionRow, Proposal, TransferId } from '@strife/two-phase-commit';
-import { DECISION_COLUMNS, decisionValues, readDecision } from './decision-rows.ts';
+import type { BankName, DecisionLog, DecisionRow, Proposal, TransferId, TransientReason } from '@strife/two-phase-commit';
+import { DECISION_COLUMNS, decisionValues, OUTCOMES, readDecision, reasonOf } from './decision-rows.ts';
 import { GATEWAY_STORE } from './decision-schema.ts';
+import { FINISHED_BUFFERED_MAX, openDeliveryQueue, type DeliveryQueue } from './delivery-queue.ts';
 import { idToBlob } from './ids.ts';
+import { openProcessStarts, type ProcessStarts } from './process-starts.ts';
 import { openRevocations, type RevocationStore } from './revocation-store.ts';
 import { StoreSchemaError, type StoreFailedError } from './store-error.ts';
 import { openStoreFile, type StoreFile } from './store-file.ts';
-
-/** So many finished deliveries wait, at most, for a batch to ride with. Losing them in a crash only repeats deliveries. */
-export const FINISHED_BUFFERED_MAX = 10_000;
 
 export interface DecisionLogOptions {
   readonly file: string;
@@ -33,10 +32,30 @@ export interface DecisionLogOptions {
 export interface SqliteDecisionLog extends DecisionLog {
   readonly revocations: RevocationStore;
   readonly knownBanks: KnownBanks;
+  /** When the gateway's process started. This start is noted. */
+  readonly starts: Pick<ProcessStarts, 'since'>;
+  /** What was decided about an id, with the newest `limit` of its earlier attempts; undefined for an id that has no row. */
+  history(id: TransferId, limit: number): DecisionHistory | undefined;
   /** Rows in the log. Counts them one by one: for tools and tests, not for the way of a payment. */
   count(): number;
-  /** Writes what is buffered and lets go of the file. Idempotent. */
+  /** Writes what is buffered, notes the stop, and lets go of the file. Idempotent. */
   close(): void;
+}
+
+export interface DecisionHistory {
+  readonly row: DecisionRow;
+  /** Both banks have acknowledged the row. When is not kept. */
+  readonly isDelivered: boolean;
+  /** Oldest first. A number that is missing was never begun: a bank's fence was above it. */
+  readonly earlier: readonly EarlierAttempt[];
+}
+
+/** An abort that the decision about a later attempt took the place of. */
+export interface EarlierAttempt {
+  readonly attempt: number;
+  readonly why: TransientReason;
+  readonly createdAtMs: number;
+  readonly decidedAtMs: number;
 }
 
 /** The names of all banks that this gateway ever met: what tells a bank that is down from one that does not exist. */
@@ -60,7 +79,7 @@ export function openDecisionLog(options: DecisionLogOptions): SqliteDecisionLog 
 /** A decision with the id's place in the queue of deliveries. */
 interface Placed {
   readonly row: DecisionRow;
-  readonly seq: number;
+  readonly place: number;
 }
 
 class SqliteLog implements SqliteDecisionLog {
@@ -68,63 +87,64 @@ class SqliteLog implements SqliteDecisionLog {
   readonly exclusive = true;
   readonly revocations: RevocationStore;
   readonly knownBanks: KnownBanks;
+  readonly starts: ProcessStarts;
   readonly #store: StoreFile;
   readonly #nowMs: () => number;
   readonly #mayReplace: DecisionLogOptions['mayReplace'];
   readonly #select: StatementSync;
-  readonly #upsert: StatementSync;
-  readonly #enqueue: StatementSync;
-  readonly #dequeue: StatementSync;
-  readonly #saveNextSeq: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #replace: StatementSync;
   readonly #page: StatementSync;
   readonly #count: StatementSync;
-  #finished: Buffer[] = [];
-  #nextSeq: number;
+  readonly #keep: StatementSync;
+  readonly #earlier: StatementSync;
+  readonly #isQueued: StatementSync;
+  readonly #queue: DeliveryQueue;
 
   constructor(store: StoreFile, nowMs: () => number, mayReplace: DecisionLogOptions['mayReplace']) {
     this.logId = store.name;
     this.revocations = openRevocations(store);
     this.knownBanks = openKnownBanks(store);
+    this.starts = openProcessStarts(store, nowMs());
     this.#store = store;
     this.#nowMs = nowMs;
     this.#mayReplace = mayReplace;
     this.#select = store.prepareExact(`SELECT ${DECISION_COLUMNS}, seq FROM decisions WHERE id = ?`);
-    this.#upsert = store.prepare(`
-      INSERT INTO decisions (${DECISION_COLUMNS}, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET attempt = excluded.attempt, outcome = excluded.outcome, reason = excluded.reason,
-        created_at_ms = excluded.created_at_ms, decided_at_ms = excluded.decided_at_ms`);
-    this.#enqueue = store.prepare('INSERT OR REPLACE INTO undelivered (seq, id) VALUES (?, ?)');
-    this.#dequeue = store.prepare('DELETE FROM undelivered WHERE seq = (SELECT seq FROM decisions WHERE id = ?)');
-    this.#saveNextSeq = store.prepare('UPDATE sequence SET next = ?');
+    this.#insert = store.prepare(`
+      INSERT INTO decisions (${DECISION_COLUMNS}, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
+    this.#replace = store.prepare('UPDATE decisions SET attempt = ?, outcome = ?, reason = ?, created_at_ms = ?, decided_at_ms = ? WHERE id = ?');
+    this.#queue = openDeliveryQueue(store);
     this.#page = store.prepareExact(`
       SELECT ${DECISION_COLUMNS.split(', ').map((column) => `d.${column}`).join(', ')}
       FROM undelivered u JOIN decisions d ON d.id = u.id
       WHERE u.seq > coalesce((SELECT seq FROM decisions WHERE id = ?), 0) ORDER BY u.seq LIMIT ?`);
     this.#count = store.prepare('SELECT count(*) FROM decisions');
-    this.#nextSeq = first(store.prepare('SELECT next FROM sequence'));
+    // Never a reason to fail: whatever is there for this attempt, the last word counts.
+    this.#keep = store.prepare('INSERT OR REPLACE INTO earlier_attempts (id, attempt, why, created_at_ms, decided_at_ms) VALUES (?, ?, ?, ?, ?)');
+    this.#earlier = store.prepare('SELECT attempt, why, created_at_ms, decided_at_ms FROM earlier_attempts WHERE id = ? ORDER BY attempt DESC LIMIT ?');
+    this.#isQueued = store.prepare('SELECT count(*) FROM undelivered WHERE seq = ?');
   }
 
   async find(ids: readonly TransferId[]): Promise<(DecisionRow | undefined)[]> {
     // Outside the read: a malformed id is the caller's mistake, not the end of the store.
     const keys = ids.map(idToBlob);
-    return this.#store.read(() => keys.map((key) => this.#load(key)?.row));
+    return this.#store.readTogether(() => keys.map((key) => this.#load(key)?.row));
   }
 
   async decide(proposals: readonly Proposal[], finished: readonly TransferId[]): Promise<DecisionRow[]> {
     this.#store.requireUsable();
-    for (const id of finished) this.#finished.push(idToBlob(id));
+    this.#queue.finish(finished);
     if (proposals.length === 0) {
-      if (this.#finished.length >= FINISHED_BUFFERED_MAX) this.#flushFinished();
+      if (this.#queue.finished >= FINISHED_BUFFERED_MAX) this.#flushFinished();
       return [];
     }
     const keys = proposals.map(({ id }) => idToBlob(id));
     const nowMs = this.#nowMs();
     return this.#store.write(() => {
       // First, because `finished` speaks of rows that earlier batches wrote: a row of this batch is yet to be delivered.
-      this.#forgetFinished();
-      const firstSeq = this.#nextSeq;
+      this.#queue.forgetFinished();
       const rows = proposals.map((proposal, index) => this.#decideOne(keys[index]!, proposal, nowMs));
-      if (this.#nextSeq !== firstSeq) this.#saveNextSeq.run(this.#nextSeq);
+      this.#queue.savePlaces();
       return rows;
     });
   }
@@ -136,45 +156,67 @@ class SqliteLog implements SqliteDecisionLog {
     return (rows as unknown as Parameters<typeof readDecision>[0][]).map(readDecision);
   }
 
+  history(id: TransferId, limit: number): DecisionHistory | undefined {
+    const key = idToBlob(id);
+    return this.#store.read(() => {
+      const stored = this.#load(key);
+      if (stored === undefined) return undefined;
+      const [queued] = this.#isQueued.get(stored.place) as unknown as [number];
+      const earlier = this.#earlier.all(key, limit) as unknown as [number, TransientReason, number, number][];
+      return {
+        row: stored.row,
+        isDelivered: queued === 0 || this.#queue.isFinished(key, stored.place),
+        earlier: earlier.reverse().map(([attempt, why, createdAtMs, decidedAtMs]) => ({ attempt, why, createdAtMs, decidedAtMs })),
+      };
+    });
+  }
+
   count(): number {
     return this.#store.read(() => first(this.#count));
   }
 
   close(): void {
     try {
-      if (this.#store.usable) this.#flushFinished();
+      if (!this.#store.usable) return;
+      this.#flushFinished();
+      this.starts.stop(this.#nowMs());
     } finally {
       this.#store.close();
     }
   }
 
-  #load(id: Buffer): Placed | undefined {
-    const values = this.#select.get(id) as unknown as Parameters<typeof readDecision>[0] | undefined;
-    return values && { row: readDecision(values), seq: Number(values[values.length - 1]) };
+  #load(key: Buffer): Placed | undefined {
+    const values = this.#select.get(key) as unknown as Parameters<typeof readDecision>[0] | undefined;
+    return values && { row: readDecision(values), place: Number(values[values.length - 1]) };
   }
 
-  #decideOne(id: Buffer, proposal: Proposal, nowMs: number): DecisionRow {
-    const stored = this.#load(id);
-    if (!this.#mayReplace(stored?.row, proposal)) {
-      if (stored === undefined) throw new Error(`the compare-and-set refused attempt ${proposal.attempt} of ${proposal.id} without a row to obey`);
-      return stored.row;
+  #decideOne(key: Buffer, proposal: Proposal, nowMs: number): DecisionRow {
+    const { id, attempt, fingerprint, body, createdAtMs, verdict } = proposal;
+    const row: DecisionRow = { id, attempt, fingerprint, body, createdAtMs, verdict, decidedAtMs: nowMs };
+    // Nearly every id is new, and is not looked for: the insertion says whether it is.
+    if (this.#mayReplace(undefined, proposal)) {
+      const place = this.#queue.nextPlace();
+      if (this.#insert.run(key, ...decisionValues(row), place).changes === 1) {
+        this.#queue.add(id, key, place);
+        return row;
+      }
     }
-    const { attempt, fingerprint, body, createdAtMs, verdict } = proposal;
-    const row: DecisionRow = { id: proposal.id, attempt, fingerprint, body, createdAtMs, verdict, decidedAtMs: nowMs };
-    // An id keeps its place in the queue through all its attempts, so that paging by id misses nothing.
-    const seq = stored?.seq ?? this.#nextSeq++;
-    this.#upsert.run(id, ...decisionValues(row), seq);
-    this.#enqueue.run(seq, id);
+    const stored = this.#load(key);
+    if (stored === undefined) throw new Error(`the compare-and-set refused attempt ${attempt} of ${id} without a row to obey`);
+    if (!this.#mayReplace(stored.row, proposal)) return stored.row;
+    return this.#replaceWith(row, key, stored);
+  }
+
+  /** Only an abort is replaced, by a decision about the same body. */
+  #replaceWith(row: DecisionRow, key: Buffer, { row: before, place }: Placed): DecisionRow {
+    if (before.verdict.outcome === 'aborted') this.#keep.run(key, before.attempt, before.verdict.why, before.createdAtMs, before.decidedAtMs);
+    this.#replace.run(row.attempt, OUTCOMES[row.verdict.outcome], reasonOf(row.verdict), row.createdAtMs, row.decidedAtMs, key);
+    this.#queue.add(row.id, key, place);
     return row;
   }
 
   #flushFinished(): void {
-    if (this.#finished.length > 0) this.#store.write(() => this.#forgetFinished());
-  }
-
-  #forgetFinished(): void {
-    for (const id of this.#finished) this.#dequeue.run(id);
-    this.#finished = [];
+    if (this.#queue.finished > 0) this.#store.write(() => this.#queue.forgetFinished());
   }
 }
 

@@ -13,11 +13,16 @@ export const DECISION_COLUMNS =
 
 /** A row's values, in the order of DECISION_COLUMNS, after its id. */
 export function decisionValues({ attempt, fingerprint, verdict, body, createdAtMs, decidedAtMs }: DecisionRow): SQLInputValue[] {
-  const reason = verdict.outcome === 'declined' ? verdict.reason : verdict.outcome === 'aborted' ? verdict.why : null;
   return [
-    attempt, hexToBlob(fingerprint), OUTCOMES[verdict.outcome], reason, body.from.bank, body.from.account, body.to.bank, body.to.account,
+    attempt, hexToBlob(fingerprint), OUTCOMES[verdict.outcome], reasonOf(verdict), body.from.bank, body.from.account, body.to.bank, body.to.account,
     body.currency, body.amountMinor, body.memo, createdAtMs, decidedAtMs,
   ];
+}
+
+/** Of a decline, or why an abort is transient. */
+export function reasonOf(verdict: Verdict): string | null {
+  if (verdict.outcome === 'committed') return null;
+  return verdict.outcome === 'declined' ? verdict.reason : verdict.why;
 }
 
 /** Reads what a query over DECISION_COLUMNS returned, integers as bigints. */

@@ -1,5 +1,6 @@
 // A gateway's store: decisions, what of them is undelivered, revoked tokens, and the banks that were ever seen.
 
+import { STARTS_SCHEMA } from './process-starts.ts';
 import type { StoreKind } from './store-file.ts';
 
 export const GATEWAY_STORE: StoreKind = {
@@ -58,6 +59,19 @@ export const GATEWAY_STORE: StoreKind = {
     DROP TABLE revocations;
     ALTER TABLE numbered_revocations RENAME TO revocations;
     CREATE INDEX revocations_by_expiry ON revocations (expires_at_ms);
+    `,
+    // For timelines. A transfer that is decided by its first attempt has no row here.
+    `
+    ${STARTS_SCHEMA}
+    -- Aborts that the decision about a later attempt took the place of.
+    CREATE TABLE earlier_attempts (
+      id BLOB NOT NULL,                -- decisions.id
+      attempt INTEGER NOT NULL,
+      why TEXT NOT NULL,
+      created_at_ms INTEGER NOT NULL,
+      decided_at_ms INTEGER NOT NULL,
+      PRIMARY KEY (id, attempt)
+    ) STRICT, WITHOUT ROWID;
     `,
   ],
 };

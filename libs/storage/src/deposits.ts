@@ -12,7 +12,7 @@ export interface Deposits {
   /** Why `from`, an equity account, may not give `to` this much; or undefined. */
   mayDeposit(from: Account, to: Account | undefined, amount: Money): DeclineReason | undefined;
   /** Inside a write. Writes the entries, not the accounts; returns both rows as they are after it. No id: an opening balance. */
-  post(id: Buffer | null, from: AccountRow, to: AccountRow, movement: Movement): { from: AccountRow; to: AccountRow };
+  post(id: Uint8Array | null, from: AccountRow, to: AccountRow, movement: Movement): { from: AccountRow; to: AccountRow };
 }
 
 export interface DepositsOptions {
@@ -33,7 +33,7 @@ export function openDeposits({ store, accounts, entries, rules, nowMs, equity }:
     return rules.mayCredit(to, amount) ?? rules.mayDebit(from, amount);
   }
 
-  function post(id: Buffer | null, from: AccountRow, to: AccountRow, { debited, credited, entries: [out, into] }: Movement): { from: AccountRow; to: AccountRow } {
+  function post(id: Uint8Array | null, from: AccountRow, to: AccountRow, { debited, credited, entries: [out, into] }: Movement): { from: AccountRow; to: AccountRow } {
     const atMs = nowMs();
     const first = entries.append(out, null, atMs, from.lastEntry);
     const second = entries.append(into, null, atMs, to.lastEntry);

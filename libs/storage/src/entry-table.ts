@@ -2,7 +2,8 @@
 
 import type { SQLOutputValue } from 'node:sqlite';
 import type { Entry } from '@strife/ledger';
-import { blobToId } from './ids.ts';
+import type { TransferId } from '@strife/two-phase-commit';
+import { blobToId, writeId } from './ids.ts';
 import type { StoreFile } from './store-file.ts';
 
 export interface EntryRow {
@@ -19,7 +20,7 @@ export interface EntryRow {
 export interface EntryTable {
   find(seq: number): EntryRow | undefined;
   /** Inside a write. Returns the new entry's seq; seqs only grow. */
-  append(entry: Entry, transferId: Uint8Array | null, atMs: number, previous: number | null): number;
+  append(entry: Entry, transferId: TransferId | null, atMs: number, previous: number | null): number;
 }
 
 export function openEntryTable(store: StoreFile): EntryTable {
@@ -27,13 +28,18 @@ export function openEntryTable(store: StoreFile): EntryTable {
   const insert = store.prepare('INSERT INTO entries (seq, account_id, transfer_id, amount, posted, at_ms, previous) VALUES (?, ?, ?, ?, ?, ?, ?)');
   const [maxSeq] = store.prepare('SELECT coalesce(max(seq), 0) FROM entries').get() as unknown as [number];
   let lastSeq = maxSeq;
+  /** The key of the transfer `keyed`: both entries of a transfer come one after the other, and a statement copies what it is given. */
+  const key = new Uint8Array(16);
+  let keyed: TransferId | null = null;
   return {
     find(seq) {
       const values = store.read(() => select.get(seq)) as unknown as SQLOutputValue[] | undefined;
       return values && readEntry(values);
     },
     append({ accountId, amountMinor, postedMinor }, transferId, atMs, previous) {
-      insert.run(++lastSeq, accountId, transferId, amountMinor, postedMinor, atMs, previous);
+      if (transferId !== null && transferId !== keyed) writeId(transferId, key);
+      keyed = transferId;
+      insert.run(++lastSeq, accountId, transferId === null ? null : key, amountMinor, postedMinor, atMs, previous);
       return lastSeq;
     },
   };

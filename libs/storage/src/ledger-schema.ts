@@ -1,8 +1,9 @@
-// A bank's store: accounts, users, legs, entries, deposits.
+// A bank's store: accounts, users, legs, entries, deposits, login sessions.
 //
 // The large tables have no secondary index. History hangs on chains instead: an account points at its last entry and at the last
 // transfer it pays, and each of those points at the account's one before. Writing an entry is then a pure append.
 
+import { STARTS_SCHEMA } from './process-starts.ts';
 import type { StoreKind } from './store-file.ts';
 
 export const BANK_STORE: StoreKind = {
@@ -37,7 +38,7 @@ export const BANK_STORE: StoreKind = {
     CREATE TABLE legs (
       id BLOB PRIMARY KEY,
       state INTEGER NOT NULL,          -- see LEG_STATES in leg-rows.ts
-      attempt INTEGER NOT NULL,        -- 0 when declined
+      attempt INTEGER NOT NULL,        -- when declined: the one whose hold that ended, or 0
       log INTEGER,                     -- while prepared and once committed
       fingerprint BLOB NOT NULL,
       side INTEGER,                    -- see SIDES in leg-rows.ts; null, like all terms, for a fence of an unknown id
@@ -76,6 +77,33 @@ export const BANK_STORE: StoreKind = {
       amount INTEGER NOT NULL,
       at_ms INTEGER NOT NULL
     ) STRICT;
+    `,
+    // What logins began. Refresh tokens are not stored: a generation and the bank's secret file make them.
+    `
+    CREATE TABLE sessions (
+      id TEXT NOT NULL UNIQUE,
+      account TEXT NOT NULL,           -- accounts.name, of a customer
+      generation INTEGER NOT NULL,     -- of the refresh token that counts
+      request_digest TEXT,             -- of the request by which it was given out; null for the first
+      created_at_ms INTEGER NOT NULL,
+      expires_at_ms INTEGER NOT NULL,
+      ended_at_ms INTEGER              -- null while it goes on
+    ) STRICT;
+    CREATE INDEX sessions_going_on ON sessions (account) WHERE ended_at_ms IS NULL;
+    CREATE INDEX sessions_by_expiry ON sessions (expires_at_ms);
+    CREATE INDEX sessions_ended ON sessions (ended_at_ms) WHERE ended_at_ms IS NOT NULL;
+    `,
+    // For timelines. A transfer that is settled by its first attempt has no row here.
+    `
+    ${STARTS_SCHEMA}
+    CREATE TABLE earlier_attempts (
+      id BLOB NOT NULL,                -- legs.id
+      attempt INTEGER NOT NULL,
+      ended INTEGER NOT NULL,          -- see ENDS in leg-attempts.ts
+      prepared_at_ms INTEGER,          -- null if it was never held
+      ended_at_ms INTEGER NOT NULL,
+      PRIMARY KEY (id, attempt)
+    ) STRICT, WITHOUT ROWID;
     `,
   ],
 };

@@ -6,9 +6,12 @@ import { openAccountTable, type AccountRow, type AccountTable } from './account-
 import { openDeposits } from './deposits.ts';
 import { openEntryTable, type EntryTable } from './entry-table.ts';
 import { openHistory } from './history.ts';
-import { idToBlob } from './ids.ts';
+import { writeId } from './ids.ts';
 import { BANK_STORE } from './ledger-schema.ts';
+import type { LegAttempt } from './leg-attempts.ts';
 import { openLegTable, type LegTable } from './leg-table.ts';
+import { openProcessStarts, type ProcessStarts } from './process-starts.ts';
+import { openSessions, type SessionStore } from './session-store.ts';
 import type { StoreFailedError } from './store-error.ts';
 import { openStoreFile, type StoreFile } from './store-file.ts';
 import { openUsers } from './users.ts';
@@ -98,12 +101,20 @@ export type DepositResult =
 
 export interface LedgerStore {
   readonly bank: string;
+  /** Where logins and their refresh tokens are kept. */
+  readonly sessions: SessionStore;
+  /** When the bank's process started. This start is noted. */
+  readonly starts: Pick<ProcessStarts, 'since'>;
 
   /** The legs that exist among these ids. */
   legs(ids: readonly TransferId[]): Map<TransferId, StoredLeg>;
   transfer(id: TransferId): StoredLeg | undefined;
+  /** What each attempt at a transfer did here, oldest first, the newest `limit` at most; empty for an unknown id. */
+  attempts(id: TransferId, limit: number): LegAttempt[];
   /** All legs in doubt, in the order of their ids. For start-up: it reads no others. */
   preparedLegs(): StoredLeg[];
+  /** How many legs are in doubt, and when the oldest of them was prepared. Reads these legs alone. */
+  inDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
 
   account(kind: Account['kind'], name: string): Account | undefined;
   accountById(id: number): Account | undefined;
@@ -132,7 +143,7 @@ export interface LedgerStore {
   /** Brings money in, once for each id. */
   deposit(id: string, account: string, amount: Money): DepositResult;
 
-  /** Idempotent. */
+  /** Notes the stop, and lets go of the file. Idempotent. */
   close(): void;
 }
 
@@ -160,21 +171,19 @@ function buildStore(store: StoreFile, { nowMs, ledger }: LedgerStoreOptions): Le
     return row;
   }
 
+  const starts = openProcessStarts(store, nowMs());
   const equity = (currency: string): AccountRow => internal('equity', currency, currency);
   const deposits = openDeposits({ store, accounts, entries, rules: ledger, nowMs, equity });
 
   return {
     bank: store.name,
-    legs: (ids) => {
-      const found = new Map<TransferId, StoredLeg>();
-      for (const id of ids) {
-        const leg = legs.find(id);
-        if (leg !== undefined) found.set(id, leg);
-      }
-      return found;
-    },
+    sessions: openSessions(store),
+    starts,
+    legs: (ids) => legs.findAll(ids),
     transfer: (id) => legs.find(id),
+    attempts: (id, limit) => legs.attempts(id, limit),
     preparedLegs: () => legs.prepared(),
+    inDoubt: () => legs.inDoubt(),
     account: (kind, name) => accounts.byName(kind, name)?.account,
     accountById: (id) => accounts.byId(id)?.account,
     clearing: (peer, currency) => internal('clearing', `${peer}/${currency}`, currency).account,
@@ -182,7 +191,13 @@ function buildStore(store: StoreFile, { nowMs, ledger }: LedgerStoreOptions): Le
     ...openHistory(accounts, legs, entries),
     ...openUsers({ store, accounts, deposits, rules: ledger, equity }),
     deposit: (id, account, amount) => deposits.deposit(id, account, amount),
-    close: () => store.close(),
+    close() {
+      try {
+        if (store.usable) starts.stop(nowMs());
+      } finally {
+        store.close();
+      }
+    },
   };
 }
 
@@ -214,11 +229,11 @@ function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBat
       const before = written.get(write.id) ?? legs.find(write.id);
       const payer = startsTransfer(write, before) ? rowOf(write.accountId) : undefined;
       written.set(write.id, legs.put(write, before, payer?.lastTransfer ?? null, nowMs));
-      if (payer !== undefined) payer.lastTransfer = idToBlob(write.id);
+      if (payer !== undefined) payer.lastTransfer = keptKey(write.id);
     }
     for (const entry of batch.entries) {
       const row = rowOf(entry.accountId);
-      row.lastEntry = entries.append(entry, idToBlob(entry.transferId), nowMs, row.lastEntry);
+      row.lastEntry = entries.append(entry, entry.transferId, nowMs, row.lastEntry);
     }
     for (const account of batch.accounts) {
       const row = rowOf(account.id);
@@ -231,6 +246,13 @@ function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBat
 }
 
 type MutableRow = { -readonly [Key in keyof AccountRow]: AccountRow[Key] };
+
+/** Of its own memory: a piece of one of Node's buffer pools would keep all of that pool. */
+function keptKey(id: TransferId): Uint8Array {
+  const key = new Uint8Array(16);
+  writeId(id, key);
+  return key;
+}
 
 /** Whether the leg is now first known to be one that its account pays. */
 function startsTransfer(write: LegWrite, before: StoredLeg | undefined): write is LegWrite & { accountId: number } {

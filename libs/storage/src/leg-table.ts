@@ -1,22 +1,25 @@
-// The legs of a bank's store, with a bounded cache of those touched last: a decision follows its Prepare within moments.
+// The legs of a bank's store. Those in doubt are kept in memory, so that a decision finds its leg without a read.
 
 import type { LegState, TransferId } from '@strife/two-phase-commit';
-import { LRUCache } from 'lru-cache';
-import { hexToBlob, idToBlob } from './ids.ts';
+import { hexToBlob, idToBlob, writeId } from './ids.ts';
 import type { LegWrite, StoredLeg } from './ledger-store.ts';
+import { openLegAttempts, type LegAttempt } from './leg-attempts.ts';
 import { LEG_COLUMNS, LEG_STATES, readLeg, termsValues } from './leg-rows.ts';
 import type { StoreFile } from './store-file.ts';
-
-/** Legs kept in memory, about a kilobyte each; more than the most that one batch touches. */
-const LEGS_CACHED_MAX = 50_000;
 
 type StoredState = Exclude<LegState, { kind: 'absent' }>;
 
 export interface LegTable {
   find(id: TransferId): StoredLeg | undefined;
+  /** The legs that exist among these ids. What it found counts as read until the next write. */
+  findAll(ids: readonly TransferId[]): Map<TransferId, StoredLeg>;
+  /** In the order of their ids. */
   prepared(): StoredLeg[];
+  inDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
   /** The payer's transfer before this one, which is in the table. */
   previous(id: TransferId): Uint8Array | null;
+  /** What each attempt did here, oldest first, the newest `limit` at most; empty for an unknown id. */
+  attempts(id: TransferId, limit: number): LegAttempt[];
   /**
    * Inside a write. Returns the leg as it now is, for `remember`.
    *
@@ -29,11 +32,10 @@ export interface LegTable {
 }
 
 export function openLegTable(store: StoreFile): LegTable {
-  /** null: known not to exist. */
-  const cache = new LRUCache<TransferId, { readonly leg: StoredLeg | null }>({ max: LEGS_CACHED_MAX });
   const logs = openLogNumbers(store);
+  const attempts = openLegAttempts(store);
   const select = store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE id = ?`);
-  const selectPrepared = store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE state = 0 ORDER BY id`);
+  const countPrepared = store.prepare('SELECT count(*), min(prepared_at_ms) FROM legs WHERE state = 0');
   const selectPrevious = store.prepare('SELECT previous FROM legs WHERE id = ?');
   const insert = store.prepare(`
     INSERT OR REPLACE INTO legs (id, state, attempt, log, reason, prepared_at_ms, ended_at_ms, fingerprint, account_id, previous,
@@ -42,32 +44,47 @@ export function openLegTable(store: StoreFile): LegTable {
   const update = store.prepare(
     'UPDATE legs SET state = ?, attempt = ?, log = ?, reason = ?, prepared_at_ms = ?, ended_at_ms = ?, deadline_ms = ? WHERE id = ?',
   );
+  /** All legs in doubt. */
+  const doubtful = new Map<TransferId, StoredLeg>();
+  /** What `findAll` read last; null: does not exist. */
+  const known = new Map<TransferId, StoredLeg | null>();
+  /** Filled anew for each statement, which copies what it is given. */
+  const key = new Uint8Array(16);
+  for (const row of store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE state = 0 ORDER BY id`).iterate()) {
+    const leg = readLeg(row as unknown as LegValues, store.name, logs.name);
+    doubtful.set(leg.id, leg);
+  }
 
   function find(id: TransferId): StoredLeg | undefined {
     store.requireUsable();
-    const known = cache.get(id);
-    if (known !== undefined) return known.leg ?? undefined;
+    const leg = doubtful.get(id) ?? known.get(id);
+    if (leg !== undefined) return leg ?? undefined;
     // Outside the read: a malformed id is the caller's mistake, not the end of the store.
-    const key = idToBlob(id);
-    const leg = store.read(() => {
-      const values = select.get(key);
-      return values && readLeg(values as unknown as Parameters<typeof readLeg>[0], store.name, logs.name);
-    });
-    cache.set(id, { leg: leg ?? null });
-    return leg;
+    const blob = idToBlob(id);
+    return store.read(() => read(blob));
+  }
+
+  /** Inside a read. */
+  function read(blob: Uint8Array): StoredLeg | undefined {
+    const values = select.get(blob);
+    return values && readLeg(values as unknown as LegValues, store.name, logs.name);
   }
 
   function put(write: LegWrite, before: StoredLeg | undefined, previous: Uint8Array | null, nowMs: number): StoredLeg {
     const leg = next(write, before, nowMs);
     const { id, state, terms, accountId, preparedAtMs, endedAtMs } = leg;
-    const attempt = 'attempt' in state ? state.attempt : 0;
+    const attempt = 'attempt' in state ? state.attempt : heldBy(before);
     const log = 'log' in state ? logs.number(state.log) : null;
     const reason = 'reason' in state ? state.reason : null;
-    const changing = [LEG_STATES[state.kind], attempt, log, reason, preparedAtMs, endedAtMs];
+    attempts.keep(write, before, nowMs);
+    writeId(id, key);
     if (before?.terms !== undefined) {
-      update.run(...changing, terms?.deadlineMs ?? null, idToBlob(id));
+      update.run(LEG_STATES[state.kind], attempt, log, reason, preparedAtMs, endedAtMs, terms?.deadlineMs ?? null, key);
     } else {
-      insert.run(idToBlob(id), ...changing, hexToBlob(state.fingerprint), accountId, previous, ...termsValues(terms));
+      insert.run(
+        key, LEG_STATES[state.kind], attempt, log, reason, preparedAtMs, endedAtMs, hexToBlob(state.fingerprint), accountId,
+        previous, ...termsValues(terms),
+      );
     }
     return leg;
   }
@@ -75,13 +92,47 @@ export function openLegTable(store: StoreFile): LegTable {
   return {
     find,
     put,
-    prepared: () =>
-      store.read(() => selectPrepared.all().map((row) => readLeg(row as unknown as Parameters<typeof readLeg>[0], store.name, logs.name))),
+    findAll(ids) {
+      store.requireUsable();
+      known.clear();
+      const others = ids.filter((id) => !doubtful.has(id));
+      const blobs = others.map(idToBlob);
+      if (others.length > 0) store.readTogether(() => others.forEach((id, index) => known.set(id, read(blobs[index]!) ?? null)));
+      const found = new Map<TransferId, StoredLeg>();
+      for (const id of ids) {
+        const leg = doubtful.get(id) ?? known.get(id) ?? undefined;
+        if (leg !== undefined) found.set(id, leg);
+      }
+      return found;
+    },
+    inDoubt() {
+      const [legs, oldest] = store.read(() => countPrepared.get()) as unknown as [number, number | null];
+      return { legs, oldestPreparedAtMs: oldest ?? undefined };
+    },
+    prepared() {
+      store.requireUsable();
+      return [...doubtful.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
+    },
     previous: (id) => store.read(() => (selectPrevious.get(idToBlob(id)) as unknown as [Uint8Array | null] | undefined)?.[0] ?? null),
+    attempts(id, limit) {
+      const leg = find(id);
+      return leg === undefined ? [] : attempts.of(leg, limit);
+    },
     remember(legs) {
-      for (const leg of legs) cache.set(leg.id, { leg });
+      known.clear();
+      for (const leg of legs) {
+        if (leg.state.kind === 'prepared') doubtful.set(leg.id, leg);
+        else doubtful.delete(leg.id);
+      }
     },
   };
+}
+
+type LegValues = Parameters<typeof readLeg>[0];
+
+/** The attempt whose hold ends when the leg is declined; 0 for none. */
+function heldBy(before: StoredLeg | undefined): number {
+  return before?.state.kind === 'prepared' ? before.state.attempt : 0;
 }
 
 /** A leg written with its terms keeps them, and its account; only the deadline moves with the attempt. */

@@ -15,7 +15,10 @@ export interface NumberedRevocation extends RevocationRow {
 }
 
 export interface RevocationStore {
-  /** Durable on return, all or none. A row that is there already keeps its place, so repeating it is harmless. */
+  /**
+   * Durable on return, all or none. A row that is there already keeps its place, so repeating it is harmless; one that now ends
+   * later takes a new place, so that whoever asks for what is new hears of it.
+   */
   insert(rows: readonly RevocationRow[]): void;
   /** The rows of tokens that have not expired at `nowMs`. */
   load(nowMs: number): RevocationRow[];
@@ -28,7 +31,9 @@ export interface RevocationStore {
 }
 
 export function openRevocations(store: StoreFile): RevocationStore {
-  const insert = store.prepare('INSERT INTO revocations (issuer, jti, expires_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING');
+  const insert = store.prepare(`
+    INSERT OR REPLACE INTO revocations (issuer, jti, expires_at_ms) SELECT ?1, ?2, ?3
+    WHERE NOT EXISTS (SELECT 1 FROM revocations WHERE issuer = ?1 AND jti = ?2 AND expires_at_ms >= ?3)`);
   const load = store.prepare('SELECT issuer, jti, expires_at_ms FROM revocations WHERE expires_at_ms > ?');
   const after = store.prepare('SELECT issuer, jti, expires_at_ms, seq FROM revocations WHERE seq > ? ORDER BY seq LIMIT ?');
   const last = store.prepare("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'revocations'");

@@ -33,6 +33,17 @@ export class StoreSchemaError extends StoreError {
   }
 }
 
+/** The file is older than this program once saw it, or gone: what was promised since would be forgotten. */
+export class StoreRolledBackError extends StoreError {
+  override readonly name = 'StoreRolledBackError';
+
+  /** @param found undefined when there is no store at all */
+  constructor(file: string, found: number | undefined, seen: number) {
+    const what = found === undefined ? 'is missing, and was there before' : `is an older copy of itself (it is at ${found}, and was at ${seen})`;
+    super(file, `${what}: payments made since are not in it. Put the newest one back; only if there is none, and after an audit of all stores, remove ${file}.mark`);
+  }
+}
+
 /**
  * A write, an fsync or a read of an open store failed, now or before. Whether the last write is durable is not known: answer
  * nothing, stop the process, and start again from the file.

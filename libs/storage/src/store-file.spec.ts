@@ -42,10 +42,10 @@ describe('a store file', () => {
   }
 
   describe('opening', () => {
-    it('makes the directories and leaves nothing beside the store but its lock', () => {
+    it('makes the directories and leaves nothing beside the store but its lock and its mark', () => {
       file = directory.file('deep/er/notes.sqlite');
       open().close();
-      expect(readdirSync(directory.file('deep/er')).sort()).toEqual(['notes.sqlite', 'notes.sqlite.lock']);
+      expect(readdirSync(directory.file('deep/er')).sort()).toEqual(['notes.sqlite', 'notes.sqlite.lock', 'notes.sqlite.mark']);
     });
 
     it('keeps what was written', () => {

@@ -115,6 +115,19 @@ describe('one id', () => {
     for (const told of [one, two, three]) expect(told.result).toMatchObject({ kind: 'succeeded' });
   });
 
+  it('is sent with the expiry of the caller whose attempt it is, and again with that of the next one', async () => {
+    const one = follow(coordinator.create(requestOf('t1'), 'grant', 'decided', 77));
+    follow(coordinator.create(requestOf('t1'), 'grant', 'decided', 5));
+    await settled();
+    expect(link.legs.map(({ leg }) => leg.expiresAtMs)).toEqual([77, 77]);
+    await clock.advance(2000);
+    expect(one.result).toEqual({ kind: 'not-applied', why: 'timeout' });
+    link.legs.length = 0;
+    follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    expect(link.legs.map(({ leg }) => [leg.attempt, leg.expiresAtMs])).toEqual([[2, undefined], [2, undefined]]);
+  });
+
   it('refuses another body while the first still runs, naming the field', async () => {
     follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
     await settled();
@@ -190,7 +203,56 @@ describe('the log', () => {
   });
 });
 
+it('answers the orders of one call together, in order, when it knows of all', async () => {
+  const order = (id: string, amountMinor = alphaToBeta.amountMinor) =>
+    ({ request: requestOf(id, { ...alphaToBeta, amountMinor }), waitFor: 'decided' as const, expiresAtMs: undefined });
+  expect(await coordinator.createAll([], 'grant')).toEqual([]);
+  let told: readonly TransferResult[] | undefined;
+  void coordinator.createAll([order('t1'), order('t2'), order('t1'), order('t1', 9n)], 'grant').then((results) => {
+    told = results;
+  });
+  await settled();
+  const votes = link.legs.splice(0);
+  for (const { leg, vote } of votes) if (leg.request.id === 't2') vote({ kind: 'yes' });
+  await settled();
+  expect(told).toBeUndefined();
+  votes.find(({ leg }) => leg.request.id === 't1')!.vote({ kind: 'no', reason: 'insufficient_funds', replayed: false });
+  await settled();
+  expect(told).toMatchObject([
+    { kind: 'declined', reason: 'insufficient_funds' }, { kind: 'succeeded' }, { kind: 'declined', reason: 'insufficient_funds' },
+    { kind: 'mismatch', field: 'amount.minor_units' },
+  ]);
+});
+
 describe('inquiry', () => {
+  it('tells from what runs here, without the log: pending until the decision is durable, then the decision', async () => {
+    const deaf = { ...log, find: async (ids: readonly string[]) => (ids[0] === 't1' && asked++ === 0 ? [undefined] : Promise.reject(new Error('asked'))) };
+    let asked = 0;
+    const here = restart(deaf);
+    const inquiry = { ...requestOf('t1'), attempt: 1, deadlineMs: 0 };
+    follow(here.create(requestOf('t1'), 'grant', 'decided'));
+    await settled();
+    expect(await here.inquire([inquiry])).toEqual([{ kind: 'pending' }]);
+    await voteYes();
+    expect(await here.inquire([inquiry])).toEqual([{ kind: 'committed', attempt: 1 }]);
+    await acknowledgeAll();
+    await expect(here.inquire([inquiry])).rejects.toThrow('asked');
+  });
+
+  it('asks the log about another attempt or another body than the one that runs, and answers in order', async () => {
+    follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+    follow(coordinator.create(requestOf('t2'), 'grant', 'decided'));
+    await settled();
+    const [first] = link.legs.splice(0, 1);
+    first!.vote({ kind: 'no', reason: 'insufficient_funds', replayed: false });
+    await settled();
+    const ask = (id: string, attempt: number, amountMinor = alphaToBeta.amountMinor) =>
+      ({ ...requestOf(id, { ...alphaToBeta, amountMinor }), attempt, deadlineMs: 0 });
+    expect(await coordinator.inquire([ask('t1', 1, 9n), ask('t2', 1), ask('t9', 2), ask('t1', 1)])).toEqual([
+      { kind: 'aborted', attempt: 1 }, { kind: 'pending' }, { kind: 'aborted', attempt: 2 }, { kind: 'aborted', attempt: 1, reason: 'insufficient_funds' },
+    ]);
+  });
+
   it('answers pending while the attempt runs here', async () => {
     follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
     await settled();
@@ -200,6 +262,24 @@ describe('inquiry', () => {
   it('writes the abort of a transfer it does not know before it answers', async () => {
     expect(await coordinator.inquire([{ ...requestOf('t9'), attempt: 3, deadlineMs: 0 }])).toEqual([{ kind: 'aborted', attempt: 3 }]);
     expect(log.rows.get('t9')).toMatchObject({ attempt: 3, verdict: { outcome: 'aborted', why: 'inquiry' } });
+  });
+
+  it('answers with the commit that took the place of the abort it wanted to write', async () => {
+    const racing: MemoryLog = Object.assign(Object.create(log) as MemoryLog, {
+      async decide(...[proposals, finished]: Parameters<MemoryLog['decide']>) {
+        await log.decide([{ ...requestOf('t9'), attempt: 1, verdict: { outcome: 'committed' } }], []);
+        return await log.decide(proposals, finished);
+      },
+    });
+    expect(await restart(racing).inquire([{ ...requestOf('t9'), attempt: 1, deadlineMs: 0 }])).toEqual([{ kind: 'committed', attempt: 1 }]);
+    expect(link.decisions.map(({ decision }) => decision.outcome)).toEqual(['committed', 'committed']);
+  });
+
+  it('does not wait for a deadline that only a clock that jumped can have set', async () => {
+    const shared = restart(createMemoryLog(clock, false));
+    const inquiry = { ...requestOf('t9'), attempt: 1, deadlineMs: clock.nowMs() + 2000 };
+    clock.step(-3_600_000);
+    expect(await shared.inquire([inquiry])).toEqual([{ kind: 'aborted', attempt: 1 }]);
   });
 
   it('waits for the deadline where another gateway on the log might still run the attempt', async () => {
@@ -215,6 +295,45 @@ it('delivers to the other bank an abort that only an inquiry led to', async () =
   await coordinator.inquire([{ ...requestOf('t9'), attempt: 1, deadlineMs: 0 }]);
   expect(link.decisions.map(({ bank, decision }) => [bank, decision.outcome])).toEqual([['alpha', 'aborted'], ['beta', 'aborted']]);
   await acknowledgeAll();
+  expect(await restart().recover()).toBe(0);
+});
+
+it('delivers an abort that an inquiry led to also where an earlier attempt is still being delivered', async () => {
+  follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+  await settled();
+  await clock.advance(2000);
+  link.decisions.length = 0;
+  await coordinator.inquire([{ ...requestOf('t1'), attempt: 2, deadlineMs: 0 }]);
+  expect(link.decisions.map(({ bank, decision }) => [bank, decision.attempt])).toEqual([['alpha', 2], ['beta', 2]]);
+});
+
+it('delivers a row about another body also while an attempt runs under its id, and finishes it', async () => {
+  const other = { ...alphaToBeta, memo: 'dinner' };
+  const told = follow(coordinator.create(requestOf('t1', other), 'grant', 'decided'));
+  await settled();
+  await log.decide([{ ...requestOf('t1'), attempt: 1, verdict: { outcome: 'aborted', why: 'inquiry' } }], []);
+  await coordinator.recover();
+  expect(link.decisions.map(({ bank, decision }) => [bank, decision.fingerprint])).toEqual([['alpha', requestOf('t1').fingerprint], ['beta', requestOf('t1').fingerprint]]);
+  await acknowledgeAll();
+  await voteYes();
+  expect(told.result).toMatchObject({ kind: 'mismatch' });
+  await acknowledgeAll();
+  expect(log.rows.get('t1')?.fingerprint).toBe(requestOf('t1').fingerprint);
+  expect(await restart().recover()).toBe(0);
+});
+
+it.each(['before', 'after'])('finishes the row of an earlier attempt that is delivered %s a later one ends without a row', async (when) => {
+  follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+  await settled();
+  await clock.advance(2000);
+  link.legs.length = 0;
+  const second = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+  await settled();
+  if (when === 'before') await acknowledgeAll();
+  link.legs[0]!.vote({ kind: 'committed', replayed: true });
+  await settled();
+  await acknowledgeAll();
+  expect(second.result).toMatchObject({ kind: 'succeeded', replayed: true });
   expect(await restart().recover()).toBe(0);
 });
 

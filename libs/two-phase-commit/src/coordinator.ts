@@ -1,27 +1,41 @@
 // Runs the coordinator machine for all transfers of one gateway: looks up, sends, groups decisions into one write, replies.
 
+import { answerInquiries } from './answer-inquiries.ts';
+import type { TimedInquiry } from './answer-inquiries.ts';
 import { createExpiryQueue } from './expiry-queue.ts';
 import type { BankLink, Clock, DecisionLog, Side } from './ports.ts';
 import { beginTransfer, resumeDelivery, stepCoordinator } from './protocol/coordinator-machine.ts';
 import type { CoordinatorInput, CoordinatorState, CoordinatorStep, TransferResult } from './protocol/coordinator-machine.ts';
-import { answerInquiry } from './protocol/decision-rules.ts';
-import type { Inquiry, InquiryAnswer } from './protocol/decision-rules.ts';
+import type { InquiryAnswer } from './protocol/decision-rules.ts';
 import { banksOf, differingField } from './protocol/vocabulary.ts';
 import type { BankName, DecisionRow, Proposal, TransferId, TransferRequest } from './protocol/vocabulary.ts';
 
 /** `decided`: reply once the outcome is durable. `settled`: reply once both banks show it too, or `settleWaitMs` later. */
 export type WaitFor = 'decided' | 'settled';
 
+/** A transfer that somebody waits for. */
+export interface Order {
+  readonly request: TransferRequest;
+  readonly waitFor: WaitFor;
+  /**
+   * When the payer no longer wants it, in ms since the Unix epoch; undefined for never. The payer's bank declines it from then on,
+   * unless it was prepared before. Who joins a running attempt joins it with its expiry.
+   */
+  readonly expiresAtMs: number | undefined;
+}
+
 export interface Coordinator {
   /**
-   * Runs a transfer, joins it where it already runs, or answers from the log.
-   * May be repeated at will with the same id and body.
+   * Runs each transfer, joins it where it already runs, or answers from the log. May be repeated at will with the same ids and bodies.
+   * Resolves, when it knows of all, with what came of each, in order.
    *
    * @param grant the payer's authority at the payer's bank; opaque here.
    */
-  create(request: TransferRequest, grant: string, waitFor: WaitFor): Promise<TransferResult>;
+  createAll(orders: readonly Order[], grant: string): Promise<readonly TransferResult[]>;
+  /** As `createAll`, for one. */
+  create(request: TransferRequest, grant: string, waitFor: WaitFor, expiresAtMs?: number): Promise<TransferResult>;
   /** Answers banks that hold legs in doubt, in order. An abort that nobody decided yet is durable before it is answered. */
-  inquire(inquiries: readonly (Inquiry & { deadlineMs: number })[]): Promise<readonly InquiryAnswer[]>;
+  inquire(inquiries: readonly TimedInquiry[]): Promise<readonly InquiryAnswer[]>;
   /** Takes up the delivery of every decision that is not known to be delivered. Resolves with their number. */
   recover(): Promise<number>;
   /** The transfer under this id whose attempt is neither decided nor given up here. */
@@ -46,23 +60,33 @@ export interface CoordinatorOptions {
 const PROPOSALS_PER_WRITE_MAX = 4096;
 const RECOVERY_PAGE_ROWS = 10_000;
 
-interface Waiter {
-  readonly waitFor: WaitFor;
-  readonly resolve: (result: TransferResult) => void;
+/** Orders that are answered together: one promise for all of them. */
+interface Call {
+  readonly grant: string;
+  readonly results: TransferResult[];
+  open: number;
+  readonly resolve: (results: readonly TransferResult[]) => void;
 }
 
-interface Lookup extends Waiter {
-  readonly request: TransferRequest;
-  readonly grant: string;
+/** An order in its call; told once. */
+interface Waiter {
+  readonly order: Order;
+  readonly call: Call;
+  readonly index: number;
+  /** What it is told, whatever comes of the run that it waits for. */
+  readonly reply?: TransferResult;
 }
 
 interface Run {
   readonly request: TransferRequest;
   readonly grant: string;
+  readonly expiresAtMs?: number | undefined;
   readonly deadlineMs: number;
   state: CoordinatorState;
   result: TransferResult | undefined;
   waiters: Waiter[];
+  /** The row that the log had before this run wrote one has been delivered everywhere. */
+  inheritsDone?: true;
 }
 
 export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWaitMs }: CoordinatorOptions): Coordinator {
@@ -71,61 +95,73 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
     if (run.state.kind === 'preparing') advance(run, { kind: 'expired', attempt: run.state.attempt });
   });
   const settling = createExpiryQueue<Run>(clock, settleWaitMs, answerWaiters);
-  let lookups: Lookup[] = [];
+  let lookups: Waiter[] = [];
   let proposals: { run: Run; proposal: Proposal }[] = [];
   let finished: TransferId[] = [];
   let undecided = 0;
   let writing = false;
   let drained: (() => void)[] = [];
 
-  function create(request: TransferRequest, grant: string, waitFor: WaitFor): Promise<TransferResult> {
+  function createAll(orders: readonly Order[], grant: string): Promise<readonly TransferResult[]> {
+    if (orders.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
       if (lookups.length === 0) queueMicrotask(() => void lookUp());
-      lookups.push({ request, grant, waitFor, resolve });
+      const call: Call = { grant, results: [], open: orders.length, resolve };
+      orders.forEach((order, index) => lookups.push({ order, call, index }));
     });
   }
 
   async function lookUp(): Promise<void> {
     const batch = lookups;
     lookups = [];
-    const rows = await log.find(batch.map(({ request }) => request.id));
-    batch.forEach((lookup, index) => begin(lookup, rows[index]));
+    const rows = await log.find(batch.map(({ order }) => order.request.id));
+    batch.forEach((waiter, index) => begin(waiter, rows[index]));
   }
 
-  function begin(lookup: Lookup, row: DecisionRow | undefined): void {
-    const { request, grant } = lookup;
+  function begin(waiter: Waiter, row: DecisionRow | undefined): void {
+    const { request, expiresAtMs } = waiter.order;
     const running = runs.get(request.id);
     if (running !== undefined && isUndecided(running)) {
-      if (running.request.fingerprint === request.fingerprint) running.waiters.push(lookup);
-      else lookup.resolve({ kind: 'mismatch', field: nameDifference(running.request, request) });
+      if (running.request.fingerprint === request.fingerprint) running.waiters.push(waiter);
+      else tell(waiter, { kind: 'mismatch', field: nameDifference(running.request, request) });
       return;
     }
     const step = beginTransfer(request, row);
     if (step.reply !== undefined) {
-      answerFromLog(lookup, step.reply, running);
+      answerFromLog(waiter, step.reply, running);
       return;
     }
-    const refusal = banksOf(request.body).map((bank) => link.admit(bank)).find((admission) => admission !== 'ready');
+    const refusal = refusalOf(request);
     if (refusal !== undefined) {
       // Nothing left the gateway under this attempt, so there is nothing to make durable.
-      lookup.resolve({ kind: 'not-applied', why: refusal });
+      tell(waiter, { kind: 'not-applied', why: refusal });
       return;
     }
-    const run: Run = { request, grant, deadlineMs: clock.nowMs() + prepareTimeoutMs, state: step.state, result: undefined, waiters: [lookup] };
+    const deadlineMs = clock.nowMs() + prepareTimeoutMs;
+    const run: Run = { request, grant: waiter.call.grant, expiresAtMs, deadlineMs, state: step.state, result: undefined, waiters: [waiter] };
     runs.set(request.id, run);
     undecided += 1;
     attempts.add(run);
     carryOut(run, step);
   }
 
+  /** Why a bank of this transfer would not be sent its leg. */
+  function refusalOf({ body }: TransferRequest): 'unreachable' | 'overloaded' | undefined {
+    for (const bank of banksOf(body)) {
+      const admission = link.admit(bank);
+      if (admission !== 'ready') return admission;
+    }
+    return undefined;
+  }
+
   /** A replay waits for the settling of the original, where that still goes on here. */
-  function answerFromLog(lookup: Lookup, reply: TransferResult, running: Run | undefined): void {
-    if (lookup.waitFor === 'decided' || running === undefined || reply.kind !== 'succeeded') {
-      lookup.resolve(reply);
+  function answerFromLog(waiter: Waiter, reply: TransferResult, running: Run | undefined): void {
+    if (waiter.order.waitFor === 'decided' || running === undefined || reply.kind !== 'succeeded') {
+      tell(waiter, reply);
       return;
     }
     running.result ??= reply;
-    running.waiters.push({ waitFor: 'settled', resolve: () => lookup.resolve(reply) });
+    running.waiters.push({ ...waiter, reply });
     settling.add(running);
   }
 
@@ -141,13 +177,13 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
   }
 
   function carryOut(run: Run, step: CoordinatorStep): void {
-    const { request, grant, deadlineMs } = run;
+    const { request, grant, expiresAtMs, deadlineMs } = run;
     if (step.persist !== undefined) propose(run, step.persist);
     for (const message of step.send) {
       const { bank } = message;
       if (message.kind === 'prepare') {
         const { attempt } = message;
-        const leg = { request, attempt, side: sideAt(bank, request), deadlineMs, grant };
+        const leg = { request, attempt, side: sideAt(bank, request), deadlineMs, grant, expiresAtMs };
         link.prepare(bank, leg, (vote) => advance(run, { kind: 'vote', bank, attempt, vote }));
       } else {
         const { decision } = message;
@@ -155,8 +191,8 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
       }
     }
     if (step.reply !== undefined) reply(run, step.reply);
-    // Where a later attempt has taken this one's place, the row is that attempt's to finish.
-    if (step.finished && runs.get(request.id) === run) finished.push(request.id);
+    if (step.finished) finish(run);
+    else if (run.state.kind === 'ended' && run.inheritsDone) finished.push(request.id);
     if (run.state.kind === 'ended') end(run);
   }
 
@@ -164,19 +200,25 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
     run.result = result;
     const settles = run.state.kind === 'delivering' && (result.kind === 'succeeded' || result.kind === 'declined');
     if (!settles) return answerWaiters(run);
-    const patient = run.waiters.filter(({ waitFor }) => waitFor === 'settled');
-    if (patient.length < run.waiters.length) {
-      for (const { waitFor, resolve } of run.waiters) if (waitFor === 'decided') resolve(result);
-      run.waiters = patient;
-    }
-    if (patient.length > 0) settling.add(run);
+    const hasty = run.waiters.filter(({ order }) => order.waitFor === 'decided');
+    if (hasty.length > 0) run.waiters = run.waiters.filter(({ order }) => order.waitFor === 'settled');
+    for (const waiter of hasty) tell(waiter, result);
+    if (run.waiters.length > 0) settling.add(run);
+  }
+
+  /** Where another run stands in this one's place, the row is that run's to finish, unless it ends without a row of its own. */
+  function finish(run: Run): void {
+    const { id } = run.request;
+    const later = runs.get(id);
+    if (later === undefined || later === run) finished.push(id);
+    else later.inheritsDone = true;
   }
 
   function answerWaiters(run: Run): void {
     const { waiters, result } = run;
     if (result === undefined) return;
     run.waiters = [];
-    for (const { resolve } of waiters) resolve(result);
+    for (const waiter of waiters) tell(waiter, result);
   }
 
   function end(run: Run): void {
@@ -211,33 +253,14 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
     checkDrained();
   }
 
-  async function inquire(inquiries: readonly (Inquiry & { deadlineMs: number })[]): Promise<readonly InquiryAnswer[]> {
-    const rows = await log.find(inquiries.map(({ id }) => id));
-    const answers = inquiries.map((inquiry, index) => answerInquiry(rows[index], inquiry, mayStillRun(inquiry)));
-    const unwritten = answers.flatMap((answer, index) => (answer.kind === 'write-first' ? [{ index, proposal: answer.proposal }] : []));
-    if (unwritten.length === 0) return answers;
-    const written = await log.decide(unwritten.map(({ proposal }) => proposal), []);
-    unwritten.forEach(({ index }, position) => {
-      const row = written[position]!;
-      answers[index] = answerInquiry(row, inquiries[index]!, false);
-      // The bank that did not ask may hold its half too.
-      takeUp(row);
-    });
-    return answers;
-  }
-
-  function mayStillRun(inquiry: Inquiry & { deadlineMs: number }): boolean {
-    const run = runs.get(inquiry.id);
-    if (run !== undefined && isUndecided(run)) return true;
-    return !log.exclusive && clock.nowMs() < inquiry.deadlineMs;
-  }
-
   /** Delivers a decision that no run of this process led to. */
   function takeUp(row: DecisionRow): void {
-    if (runs.has(row.id)) return;
+    const known = runs.get(row.id);
+    if (known !== undefined && willDeliver(known, row)) return;
     const step = resumeDelivery(row);
     const run: Run = { request: row, grant: '', deadlineMs: 0, state: step.state, result: undefined, waiters: [] };
-    runs.set(row.id, run);
+    // An attempt at another body goes on until it meets the row.
+    if (known === undefined || !isUndecided(known)) runs.set(row.id, run);
     carryOut(run, step);
   }
 
@@ -260,8 +283,12 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
   }
 
   return {
-    create,
-    inquire,
+    createAll,
+    async create(request, grant, waitFor, expiresAtMs) {
+      const [result] = await createAll([{ request, waitFor, expiresAtMs }], grant);
+      return result!;
+    },
+    inquire: answerInquiries({ log, clock, prepareTimeoutMs, running: (id) => runs.get(id), takeUp }),
     recover,
     running(id) {
       const run = runs.get(id);
@@ -276,8 +303,21 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
   };
 }
 
+/** The last of a call's orders to be told resolves it. */
+function tell({ call, index, reply }: Waiter, result: TransferResult): void {
+  call.results[index] = reply ?? result;
+  call.open -= 1;
+  if (call.open === 0) call.resolve(call.results);
+}
+
 function isUndecided({ state }: Run): boolean {
   return state.kind === 'preparing' || state.kind === 'deciding';
+}
+
+/** Whether the run delivers the row, now or once its own proposal has lost to it. */
+function willDeliver({ request, state }: Run, row: DecisionRow): boolean {
+  if (request.fingerprint !== row.fingerprint) return false;
+  return state.kind !== 'delivering' || state.decision.attempt >= row.attempt;
 }
 
 function nameDifference(running: TransferRequest, request: TransferRequest): string {

@@ -1,7 +1,9 @@
 export { createCoordinator } from './coordinator.ts';
-export type { Coordinator, CoordinatorOptions, WaitFor } from './coordinator.ts';
+export type { Coordinator, CoordinatorOptions, Order, WaitFor } from './coordinator.ts';
 export { createParticipant, OverloadedError } from './participant.ts';
 export type { DecideAnswer, DecideCommand, DoubtfulLeg, Participant, ParticipantOptions, PrepareCommand } from './participant.ts';
+export { createBankLine } from './bank-line.ts';
+export type { BankLine, BankLineOptions, BankPort, DecisionToDeliver } from './bank-line.ts';
 export { createInquirer } from './inquirer.ts';
 export type { Inquirer, InquirerOptions } from './inquirer.ts';
 export { fingerprintOf } from './fingerprint.ts';

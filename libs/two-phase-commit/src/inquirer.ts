@@ -25,13 +25,20 @@ export interface InquirerOptions {
   readonly decide: (commands: readonly DecideCommand[]) => Promise<unknown>;
   /** Told of a round that failed; the legs stay in doubt and are asked about again. */
   readonly onFailure: (log: LogId, error: unknown) => void;
-  /** The first wait, doubled after each round up to `delayMaxMs`. */
+  /**
+   * The first wait, doubled after each round up to `delayMaxMs`. It is twice as long as decisions have lately taken, where that is more, but
+   * never over FIRST_DELAY_MAX_MS: an attempt that simply runs is not worth a question.
+   */
   readonly delayMs?: number;
   readonly delayMaxMs?: number;
 }
 
 const SWEEP_INTERVAL_MS = 100;
 const INQUIRIES_PER_CALL_MAX = 1000;
+/** However slowly decisions come, the first question about one is not put off for longer. */
+const FIRST_DELAY_MAX_MS = 800;
+/** How much of what decisions have lately taken is the last one's. */
+const LAST_SHARE = 1 / 128;
 
 interface Doubt {
   readonly leg: DoubtfulLeg;
@@ -43,6 +50,8 @@ interface Doubt {
 export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, delayMaxMs = 5000 }: InquirerOptions): Inquirer {
   const doubts = new Map<TransferId, Doubt>();
   const busy = new Set<LogId>();
+  /** How long legs have lately waited for their decisions: under load for long, and questions about each would only add to it. */
+  let usualMs = 0;
   let stopped = false;
   let cancelSweep = clock.after(SWEEP_INTERVAL_MS, sweep);
 
@@ -50,30 +59,16 @@ export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, d
     if (stopped) return;
     cancelSweep = clock.after(SWEEP_INTERVAL_MS, sweep);
     const nowMs = clock.monotonicMs();
-    const due = new Map<LogId, Doubt[]>();
-    for (const doubt of doubts.values()) {
-      if (doubt.nextAtMs > nowMs || busy.has(doubt.leg.log)) continue;
-      const batch = due.get(doubt.leg.log);
-      if (batch === undefined) due.set(doubt.leg.log, [doubt]);
-      else if (batch.length < INQUIRIES_PER_CALL_MAX) batch.push(doubt);
-    }
-    for (const [log, batch] of due) void round(log, batch);
+    const due = new Set<LogId>();
+    for (const { leg, nextAtMs } of doubts.values()) if (nextAtMs <= nowMs && !busy.has(leg.log)) due.add(leg.log);
+    for (const log of due) void askAll(log);
   }
 
-  async function round(log: LogId, batch: readonly Doubt[]): Promise<void> {
+  /** One call after the other, until nothing of this log is due. */
+  async function askAll(log: LogId): Promise<void> {
     busy.add(log);
-    const nowMs = clock.monotonicMs();
-    for (const doubt of batch) {
-      doubt.nextAtMs = nowMs + doubt.delayMs;
-      doubt.delayMs = Math.min(doubt.delayMs * 2, delayMaxMs);
-    }
     try {
-      const answers = await ask(log, batch.map(({ leg }) => inquiryOf(leg)));
-      const commands = batch.flatMap(({ leg }, index) => {
-        const decision = decisionFrom(leg, answers[index]);
-        return decision === undefined ? [] : [{ id: leg.id, log, decision }];
-      });
-      if (commands.length > 0 && !stopped) await decide(commands);
+      for (let batch = takeDue(log); batch.length > 0 && !stopped; batch = takeDue(log)) await round(log, batch);
     } catch (error) {
       onFailure(log, error);
     } finally {
@@ -81,13 +76,41 @@ export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, d
     }
   }
 
+  /** Legs to ask about now, as many as fit into a call; each is due again after its back-off. */
+  function takeDue(log: LogId): DoubtfulLeg[] {
+    const nowMs = clock.monotonicMs();
+    const batch: DoubtfulLeg[] = [];
+    for (const doubt of doubts.values()) {
+      if (doubt.nextAtMs > nowMs || doubt.leg.log !== log) continue;
+      doubt.nextAtMs = nowMs + doubt.delayMs;
+      doubt.delayMs = Math.min(doubt.delayMs * 2, delayMaxMs);
+      if (batch.push(doubt.leg) === INQUIRIES_PER_CALL_MAX) break;
+    }
+    return batch;
+  }
+
+  async function round(log: LogId, batch: readonly DoubtfulLeg[]): Promise<void> {
+    const answers = await ask(log, batch.map(inquiryOf));
+    const commands = batch.flatMap((leg, index) => {
+      const decision = decisionFrom(leg, answers[index]);
+      return decision === undefined ? [] : [{ id: leg.id, log, decision }];
+    });
+    if (commands.length > 0 && !stopped) await decide(commands);
+  }
+
   return {
     track(leg, atOnce = false) {
       const nowMs = clock.monotonicMs();
       const sinceMs = doubts.get(leg.id)?.sinceMs ?? nowMs;
-      doubts.set(leg.id, { leg, sinceMs, delayMs, nextAtMs: atOnce ? nowMs : nowMs + delayMs });
+      const firstMs = Math.max(delayMs, Math.min(2 * usualMs, FIRST_DELAY_MAX_MS));
+      doubts.set(leg.id, { leg, sinceMs, delayMs, nextAtMs: atOnce ? nowMs : nowMs + firstMs });
     },
-    forget: (id) => void doubts.delete(id),
+    forget(id) {
+      const doubt = doubts.get(id);
+      if (doubt === undefined) return;
+      usualMs += (clock.monotonicMs() - doubt.sinceMs - usualMs) * LAST_SHARE;
+      doubts.delete(id);
+    },
     wake(log) {
       for (const doubt of doubts.values()) {
         if (doubt.leg.log !== log) continue;

@@ -70,6 +70,59 @@ describe('participant', () => {
     expect(await participant.prepare([leg('t1', 2)])).toEqual([{ kind: 'no', reason: 'insufficient_funds', replayed: true, atMs }]);
   });
 
+  describe('of a leg that expires', () => {
+    const expiring = (id: string, attempt: number, afterMs: number, terms: Partial<PrepareCommand['terms']> = {}): PrepareCommand => {
+      const command = leg(id, attempt);
+      return { ...command, terms: { ...command.terms, ...terms }, expiresAtMs: clock.nowMs() + afterMs };
+    };
+    const abort = (attempt: number): DecideCommand => ({ id: 't1', log: 'log-1', decision: { outcome: 'aborted', attempt, fingerprint: requestOf('t1').fingerprint } });
+    const kindOf = (id = 't1') => books.legs.get(id)?.state.kind;
+
+    it('declines it from that moment on, for ever, also when it is sent without an expiry', async () => {
+      expect(await participant.prepare([expiring('t1', 1, 0), expiring('t2', 1, 1)])).toMatchObject([{ kind: 'no', reason: 'expired', replayed: false }, { kind: 'yes' }]);
+      expect(await participant.prepare([leg('t1', 2), leg('t1', 1, alphaToBeta, 'log-2')])).toMatchObject([
+        { kind: 'no', reason: 'expired', replayed: true }, { kind: 'no', reason: 'expired', replayed: true },
+      ]);
+      expect(books.effects).toEqual([{ id: 't1', effect: 'none' }, { id: 't2', effect: 'hold' }]);
+    });
+
+    it('does not ask the ledger, which might see nothing wrong or something else', async () => {
+      books.refuse = () => 'insufficient_funds';
+      expect(await participant.prepare([expiring('t1', 1, 0)])).toMatchObject([{ reason: 'expired' }]);
+    });
+
+    it('declines a later attempt after an abort', async () => {
+      await participant.prepare([expiring('t1', 1, 10)]);
+      await participant.decide([abort(1)]);
+      await clock.advance(10);
+      expect(await participant.prepare([expiring('t1', 2, 0)])).toMatchObject([{ kind: 'no', reason: 'expired' }]);
+      expect(await participant.decide([abort(2)])).toEqual(['acknowledged']);
+      expect(kindOf()).toBe('declined');
+    });
+
+    it('keeps what an attempt holds, and settles it, however late the decision', async () => {
+      const command = expiring('t1', 1, 10);
+      await participant.prepare([command]);
+      await clock.advance(10_000);
+      expect(await participant.prepare([command])).toEqual([{ kind: 'yes' }]);
+      expect(await participant.decide([commit('t1')])).toEqual(['acknowledged']);
+      expect(await participant.prepare([{ ...command, attempt: 2 }])).toMatchObject([{ kind: 'committed', replayed: true }]);
+    });
+
+    it('releases the hold when a later attempt comes too late to take it over', async () => {
+      await participant.prepare([expiring('t1', 1, 10)]);
+      expect(await participant.prepare([expiring('t1', 2, 10)])).toEqual([{ kind: 'yes' }]);
+      await clock.advance(10);
+      expect(await participant.prepare([expiring('t1', 3, 0)])).toMatchObject([{ kind: 'no', reason: 'expired', replayed: false }]);
+      expect([kindOf(), books.effects.at(-1), doubtful.size]).toEqual(['declined', { id: 't1', effect: 'release' }, 0]);
+      expect(await participant.decide([abort(1), abort(2)])).toEqual(['acknowledged', 'acknowledged']);
+    });
+
+    it('takes no notice at the bank of the payee', async () => {
+      expect(await participant.prepare([expiring('t1', 1, 0, { side: 'credit' }), expiring('t2', 1, 0, { side: 'both' })])).toMatchObject([{ kind: 'yes' }, { kind: 'no', reason: 'expired' }]);
+    });
+  });
+
   it('names the field that differs to the payer, and nothing to anyone else', async () => {
     await participant.prepare([leg('t1')]);
     const stranger = { ...alphaToBeta, from: { bank: 'alpha', account: 'mallory' } };

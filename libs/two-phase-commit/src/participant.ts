@@ -2,8 +2,9 @@
 
 import type { Clock, LegBatch, LegRecord, LegTerms, Resource } from './ports.ts';
 import { stepDecide, stepPrepare } from './protocol/participant-machine.ts';
+import type { MayHold } from './protocol/participant-machine.ts';
 import { differingField } from './protocol/vocabulary.ts';
-import type { BankName, Decision, Fingerprint, LogId, TransferId, Vote } from './protocol/vocabulary.ts';
+import type { BankName, Decision, Fingerprint, LogId, Reason, TransferId, Vote } from './protocol/vocabulary.ts';
 
 export interface PrepareCommand {
   readonly id: TransferId;
@@ -11,6 +12,8 @@ export interface PrepareCommand {
   readonly attempt: number;
   readonly fingerprint: Fingerprint;
   readonly terms: LegTerms;
+  /** From then on, by this bank's clock, a leg that takes from the payer is not held for this attempt but declined; undefined for never. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 export interface DecideCommand {
@@ -61,10 +64,19 @@ const BATCH_ITEMS_MAX = 10_000;
 /** The most legs and decisions that wait for a write. */
 const QUEUE_ITEMS_MAX = 100_000;
 
+/** The one reason that is not the ledger's to give. */
+const EXPIRED: Reason = 'expired';
+
 interface Job {
   readonly ids: readonly TransferId[];
   /** Steps every item of the job against the batch; returns what to call once the batch is durable. */
   readonly step: (batch: LegBatch) => () => void;
+}
+
+/** What to tell of a job once it is durable: the first list first, since a leg may be prepared and ended by one job, and not the reverse. */
+interface Told {
+  readonly prepared: DoubtfulLeg[];
+  readonly ended: TransferId[];
 }
 
 export function createParticipant({ bank, resource, clock, onPrepared, onEnded, onAlarm }: ParticipantOptions): Participant {
@@ -73,7 +85,7 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
   let working = false;
   let drained: (() => void)[] = [];
 
-  function enqueue<Answer>(ids: readonly TransferId[], step: (batch: LegBatch, told: (() => void)[]) => Answer[]): Promise<readonly Answer[]> {
+  function enqueue<Answer>(ids: readonly TransferId[], step: (batch: LegBatch, told: Told) => Answer[]): Promise<readonly Answer[]> {
     if (queuedItems + ids.length > QUEUE_ITEMS_MAX) {
       return Promise.reject(new OverloadedError(`bank ${bank} has ${queuedItems} legs and decisions waiting`));
     }
@@ -82,10 +94,11 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
       queue.push({
         ids,
         step(batch) {
-          const told: (() => void)[] = [];
+          const told: Told = { prepared: [], ended: [] };
           const answers = step(batch, told);
           return () => {
-            for (const tell of told) tell();
+            for (const leg of told.prepared) onPrepared(leg);
+            for (const id of told.ended) onEnded(id);
             resolve(answers);
           };
         },
@@ -121,19 +134,24 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
     return queue.splice(0, count);
   }
 
-  function prepareOne(batch: LegBatch, command: PrepareCommand, told: (() => void)[]): Vote {
+  function prepareOne(batch: LegBatch, command: PrepareCommand, told: Told): Vote {
     const { id, log, attempt, fingerprint, terms } = command;
     const record = batch.leg(id);
-    const { state, effect, vote } = stepPrepare(record.state, { log, attempt, fingerprint, onePhase: terms.side === 'both' }, () => batch.mayHold(terms));
+    const mayHold: MayHold = (how) => {
+      if (hasExpired(command, clock.nowMs())) return EXPIRED;
+      return how === 'new' ? batch.mayHold(terms) : undefined;
+    };
+    const { state, effect, vote } = stepPrepare(record.state, { log, attempt, fingerprint, onePhase: terms.side === 'both' }, mayHold);
     if (state !== record.state) {
       const ended = state.kind === 'prepared' ? {} : { endedAtMs: clock.nowMs() };
       batch.apply(id, { state, terms, ...ended }, effect);
-      if (state.kind === 'prepared') told.push(() => onPrepared({ id, log, attempt, fingerprint, terms }));
+      if (state.kind === 'prepared') told.prepared.push({ id, log, attempt, fingerprint, terms });
+      else if (record.state.kind === 'prepared') told.ended.push(id);
     }
     return completeVote(vote, record, terms, clock.nowMs());
   }
 
-  function decideOne(batch: LegBatch, { id, log, decision }: DecideCommand, told: (() => void)[]): DecideAnswer {
+  function decideOne(batch: LegBatch, { id, log, decision }: DecideCommand, told: Told): DecideAnswer {
     const record = batch.leg(id);
     const step = stepDecide(record.state, log, decision);
     if (step.kind === 'broken') {
@@ -143,7 +161,7 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
     if (step.state !== record.state) {
       const terms = record.terms === undefined ? {} : { terms: record.terms };
       batch.apply(id, { state: step.state, ...terms, endedAtMs: record.endedAtMs ?? clock.nowMs() }, step.effect);
-      if (record.state.kind === 'prepared') told.push(() => onEnded(id));
+      if (record.state.kind === 'prepared') told.ended.push(id);
     }
     return 'acknowledged';
   }
@@ -155,6 +173,14 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
       enqueue(commands.map(({ id }) => id), (batch, told) => commands.map((command) => decideOne(batch, command, told))),
     drain: () => (working ? new Promise((resolve) => drained.push(resolve)) : Promise.resolve()),
   };
+}
+
+/**
+ * Whether the payer no longer wants it. The machine asks only when a hold would begin, or go on under a later attempt: what an
+ * attempt holds since before may still be committed by it. Only the payer's bank looks: there a NO closes the id for every gateway.
+ */
+function hasExpired({ terms, expiresAtMs }: PrepareCommand, nowMs: number): boolean {
+  return expiresAtMs !== undefined && terms.side !== 'credit' && nowMs >= expiresAtMs;
 }
 
 /** Adds what only the stored leg knows: when the id was ended, and, for its payer, which field differs. */

@@ -51,6 +51,8 @@ export interface PrepareLeg {
   readonly deadlineMs: number;
   /** The payer's grant; opaque. */
   readonly grant: string;
+  /** When the payer no longer wants the transfer, by the clock of the payer's bank; undefined for never. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 /** The coordinator's way to the banks. Calls back asynchronously, never from inside `prepare` or `decide`. */

@@ -105,10 +105,16 @@ async function issue(authority: { cert: string; key: string }, leaf: LeafOptions
         true,
       ),
       await x509.SubjectKeyIdentifierExtension.create(publicKey),
-      await x509.AuthorityKeyIdentifierExtension.create(signer.publicKey),
+      await keyIdentifierOf(issuer),
     ],
   });
   return { ca: authority.cert, cert: pem(certificate), key };
+}
+
+/** The issuer's own name for its key, whichever way it was made (RFC 5280, 4.2.1.1): a verifier compares the two. */
+async function keyIdentifierOf(issuer: x509.X509Certificate): Promise<x509.AuthorityKeyIdentifierExtension> {
+  const named = issuer.getExtension(x509.SubjectKeyIdentifierExtension);
+  return named === null ? x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey) : new x509.AuthorityKeyIdentifierExtension(named.keyId);
 }
 
 function importKeys(key: string): webcrypto.CryptoKeyPair {

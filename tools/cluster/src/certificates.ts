@@ -5,6 +5,8 @@ import { ensureCertificates } from '@strife/certs';
 import { openConnectCertificates } from '@strife/discovery';
 
 export const CLIENT_IDENTITY = 'client/dev';
+/** The client's name at Consul. */
+export const CLIENT_SERVICE = 'strife-client';
 const OPERATOR_IDENTITY = 'operator/root';
 
 /** Certificates of the development authority for every service, the client and the operator. */
@@ -19,8 +21,8 @@ export async function makeCertificates(directory: string, gateways: readonly str
  * Writes the client's certificate from Consul Connect to where the command line reads it, now and whenever Consul exchanges it; the
  * services fetch theirs by themselves. Returns how to stop following.
  */
-export async function followClientCertificate(directory: string, consulAddress: string): Promise<() => void> {
-  const source = await openConnectCertificates({ address: consulAddress, service: 'strife-client' });
+export async function followClientCertificate(directory: string, consulAddress: string, token?: string): Promise<() => void> {
+  const source = await openConnectCertificates({ address: consulAddress, token, service: CLIENT_SERVICE });
   const base = CLIENT_IDENTITY.replace('/', '-');
   const write = async ({ ca, cert, key }: ReturnType<typeof source.current>): Promise<void> => {
     await writeFile(join(directory, `${base}.key`), key, { mode: 0o600 });

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadTls } from '@strife/certs';
 import { connect, type Strife } from '@strife/sdk';
-import { CLIENT_IDENTITY, followClientCertificate, makeCertificates } from './certificates.ts';
+import { CLIENT_IDENTITY, CLIENT_SERVICE, followClientCertificate, makeCertificates } from './certificates.ts';
 import { writeProfile } from './profile.ts';
 import { defaultUsers, seedUser, writeSeed, type Users } from './seed-users.ts';
 import { startService, type ServiceProcess } from './service-process.ts';
@@ -21,11 +21,17 @@ export interface ClusterOptions {
   readonly users?: Users | undefined;
   /** By name of the service; 0, the default, takes any free one. */
   readonly ports?: Readonly<Record<string, number>> | undefined;
+  /** By name of the service, `host:port`: what the registry tells the others, so that something can stand between. Default: where it listens. */
+  readonly advertise?: Readonly<Record<string, string>> | undefined;
   readonly prepareTimeoutMs?: number | undefined;
   /** The Consul agent to find each other and get certificates by; without it the embedded registry and a development authority. */
   readonly consulAddress?: string | undefined;
+  /** For a Consul with ACLs: each service's token, and the client's, by their names there, such as `strife-bank-alpha` and `strife-client`. */
+  readonly consulTokens?: Readonly<Record<string, string>> | undefined;
   /** For every service, on top of this process's own. */
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** For one service, by its name, on top of `env`. */
+  readonly envOf?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
 }
 
 export interface ClusterDirectories {
@@ -52,6 +58,8 @@ export interface Cluster extends AsyncDisposable {
   /** A client that is logged in as `alpha/alice`. The caller closes it. */
   login(account: string, options?: { timeoutMs?: number }): Promise<Strife>;
   service(name: string): ServiceProcess;
+  /** Starts one more beside those that run, as they were started. Clients that connect from now on know of it. */
+  add(role: 'gateway' | 'bank', name: string): Promise<ServiceProcess>;
   /** Stops the gateways, then the banks. May be repeated. */
   stop(): Promise<void>;
 }
@@ -69,23 +77,43 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   await Promise.all(Object.values(directories).map((path) => mkdir(path, { recursive: true })));
   let unfollow = (): void => {};
   if (options.consulAddress === undefined) await makeCertificates(directories.certs, gatewayNames, bankNames);
-  else unfollow = await followClientCertificate(directories.certs, options.consulAddress);
-  const seeds = Object.fromEntries(
-    await Promise.all(bankNames.map(async (name) => [name, await writeSeed(directories.data, name, users[name] ?? [])] as const)),
-  );
+  else unfollow = await followClientCertificate(directories.certs, options.consulAddress, options.consulTokens?.[CLIENT_SERVICE]);
+  const seeds: Record<string, string> = {};
+  const start = async (role: 'gateway' | 'bank', name: string): Promise<ServiceProcess> => {
+    if (role === 'gateway') return startOne(role, name, options, directories, prepareTimeout(options));
+    const seed = await writeSeed(directories.data, name, users[name] ?? []);
+    seeds[name] = seed;
+    return startOne(role, name, options, directories, [`--seed=${seed}`]);
+  };
 
-  const services = await startAll([
-    ...bankNames.map((name) => () => startOne('bank', name, options, directories, [`--seed=${seeds[name]}`])),
-    ...gatewayNames.map((name) => () => startOne('gateway', name, options, directories, prepareTimeout(options))),
-  ]);
+  let services: readonly ServiceProcess[];
+  try {
+    // Banks first: a gateway that has never met a bank takes its name for unknown.
+    const banks = await startAll(bankNames.map((name) => () => start('bank', name)), []);
+    services = [...banks, ...(await startAll(gatewayNames.map((name) => () => start('gateway', name)), banks))];
+  } catch (error) {
+    unfollow();
+    throw error;
+  }
   const profileFile = join(directories.profile, 'profile.toml');
   await writeProfile(profileFile, {
     gateways: gatewaysOf(services).map(({ address }) => address),
+    registry: registryFor(options, directories),
     certsDir: directories.certs,
     certificate: CLIENT_IDENTITY,
     dataDir: directories.data,
   });
-  return clusterOf({ services, directories, profileFile, seeds, users, unfollow });
+  const add = async (role: 'gateway' | 'bank', name: string): Promise<ServiceProcess> => {
+    if (options.consulAddress === undefined) await makeCertificates(directories.certs, role === 'gateway' ? [name] : [], role === 'bank' ? [name] : []);
+    return start(role, name);
+  };
+  return clusterOf({ services, directories, profileFile, seeds, users, unfollow, add });
+}
+
+/** Where clients find gateways. A Consul with ACLs tells only those who bring a token, which a profile has no place for. */
+function registryFor({ consulAddress, consulTokens }: ClusterOptions, { registry }: ClusterDirectories): { registryDir: string } | { consulAddress: string } | undefined {
+  if (consulAddress === undefined) return { registryDir: registry };
+  return consulTokens === undefined ? { consulAddress } : undefined;
 }
 
 interface Started {
@@ -94,13 +122,16 @@ interface Started {
   readonly profileFile: string;
   readonly seeds: Readonly<Record<string, string>>;
   readonly users: Users;
+  /** Starts one more. */
+  readonly add: Cluster['add'];
   /** Stops following the client's certificate. */
   readonly unfollow: () => void;
 }
 
-function clusterOf({ services, directories, profileFile, seeds, users, unfollow }: Started): Cluster {
+function clusterOf({ services, directories, profileFile, seeds, users, unfollow, add }: Started): Cluster {
   const gateways = gatewaysOf(services);
   const banks = services.filter(({ role }) => role === 'bank');
+  const named = { gateway: byName(gateways), bank: byName(banks) };
 
   async function connectTo({ timeoutMs }: { timeoutMs?: number } = {}): Promise<Strife> {
     const tls = await loadTls(directories.certs, CLIENT_IDENTITY);
@@ -114,8 +145,8 @@ function clusterOf({ services, directories, profileFile, seeds, users, unfollow 
   }
 
   return {
-    gateways: byName(gateways),
-    banks: byName(banks),
+    gateways: named.gateway,
+    banks: named.bank,
     directories,
     profileFile,
     seeds,
@@ -133,8 +164,14 @@ function clusterOf({ services, directories, profileFile, seeds, users, unfollow 
       }
     },
     service(name) {
-      const service = services.find((candidate) => candidate.name === name);
+      const service = named.gateway[name] ?? named.bank[name];
       if (service === undefined) throw new Error(`no service is called ${name}`);
+      return service;
+    },
+    async add(role, name) {
+      const service = await add(role, name);
+      (role === 'gateway' ? gateways : banks).push(service);
+      named[role][name] = service;
       return service;
     },
     stop,
@@ -156,7 +193,7 @@ function directoriesOf({ root, directories = {} }: ClusterOptions): ClusterDirec
 function startOne(
   role: 'gateway' | 'bank',
   name: string,
-  { ports = {}, env, consulAddress }: ClusterOptions,
+  { ports = {}, env, envOf = {}, consulAddress, advertise = {}, consulTokens = {} }: ClusterOptions,
   directories: ClusterDirectories,
   extraArgs: readonly string[],
 ): Promise<ServiceProcess> {
@@ -168,23 +205,25 @@ function startOne(
     `--certs-dir=${directories.certs}`,
     `--log-dir=${directories.logs}`,
     ...(consulAddress === undefined ? [] : ['--discovery=consul', `--consul-addr=${consulAddress}`]),
+    ...(advertise[name] === undefined ? [] : [`--advertise=${advertise[name]}`]),
     ...extraArgs,
   ];
   const logFile = join(directories.logs, `${role}-${name}.log`);
-  return startService({ role, name, args, port: ports[name] ?? 0, logFile, env });
+  const token = consulTokens[`strife-${role}-${name}`];
+  return startService({ role, name, args, port: ports[name] ?? 0, logFile, env: { ...env, ...envOf[name], ...(token !== undefined && { STRIFE_CONSUL_TOKEN: token }) } });
 }
 
 function prepareTimeout({ prepareTimeoutMs }: ClusterOptions): string[] {
   return prepareTimeoutMs === undefined ? [] : [`--prepare-timeout=${prepareTimeoutMs}ms`];
 }
 
-/** All or none: if a start fails, those that succeeded are stopped, also the ones that get ready later. */
-async function startAll(starts: ReadonlyArray<() => Promise<ServiceProcess>>): Promise<ServiceProcess[]> {
+/** All or none: if a start fails, those that succeeded are stopped, also the ones that get ready later, and those before them. */
+async function startAll(starts: ReadonlyArray<() => Promise<ServiceProcess>>, before: readonly ServiceProcess[]): Promise<ServiceProcess[]> {
   const settled = await Promise.allSettled(starts.map((start) => start()));
   const started = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failures = settled.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
   if (failures.length === 0) return started;
-  await Promise.all(started.map((service) => service.stop()));
+  await Promise.all([...started, ...before].map((service) => service.stop()));
   throw new Error(failures.map(({ message }) => message).join('\n'));
 }
 

@@ -1,12 +1,16 @@
 // The walk through Strife's main job, against a running cluster: each step checks what it shows.
 import assert from 'node:assert/strict';
 import { formatAmount, type Money } from '@strife/ledger';
-import { eur, newTransferId, StrifeError, TransferDeclinedError, type NewTransfer, type Strife, type Transfer } from '@strife/sdk';
+import { join } from 'node:path';
+import {
+  connect, eur, gatewaysFromConsul, gatewaysFromRegistryDirectory, newTransferId, StrifeError, tlsFiles, TransferDeclinedError,
+  type NewTransfer, type QueuedTransfer, type Strife, type Transfer,
+} from '@strife/sdk';
 import { auditCluster } from './audit-command.ts';
 import type { Cluster } from './cluster.ts';
 import { told, type Narrator, type Told } from './narrator.ts';
 
-/** Who takes part: alice at alpha pays bob at beta. */
+/** Who takes part: alice at alpha pays bob at beta. She has an offline queue. */
 interface Cast {
   readonly cluster: Cluster;
   readonly alice: Strife;
@@ -14,24 +18,32 @@ interface Cast {
 }
 
 const PAYEE = 'beta/bob';
-const OUTAGE_TIMEOUT_MS = 500;
+const DELIVERY_TIMEOUT_MS = 20_000;
 const STORM_PAYMENTS = 200;
 const STORM_IN_FLIGHT = 20;
 /** The bank is killed when this many of the payments have been answered. */
 const STORM_KILL_AFTER = 50;
 const STORM_TIMEOUT_MS = 30_000;
 
+/** What the cluster itself does not know. */
+export interface WalkOptions {
+  /** Where alice's offline payments are kept. */
+  readonly queueFile: string;
+  /** The Consul agent that the gateways are found by; without it, the embedded registry. */
+  readonly consulAddress: string | undefined;
+}
+
 /** Runs all steps in order and stops at the first that fails. */
-export async function walk(cluster: Cluster, narrator: Narrator): Promise<void> {
-  const cast = await narrator.step('Log in', () => logIn(cluster));
+export async function walk(cluster: Cluster, narrator: Narrator, options: WalkOptions): Promise<void> {
+  const cast = await narrator.step('Log in', () => logIn(cluster, options));
   try {
     await narrator.step('Balances', () => showBalances(cast));
     const paid = await narrator.step('A payment across banks', () => payOnce(cast));
     await narrator.step('The same payment again', () => payAgain(cast, paid));
     await narrator.step('A payment that alice cannot afford', () => payTooMuch(cast));
     await narrator.step("Alice's history", () => showHistory(cast, paid));
-    const lost = await narrator.step('A payment while the gateway is down', () => payDuringOutage(cast));
-    await narrator.step('The gateway is back, the same payment again', () => payAfterOutage(cast, lost));
+    const queued = await narrator.step('A payment while the gateway is down', () => payDuringOutage(cast));
+    await narrator.step('The gateway is back', () => awaitDelivery(cast, queued));
     await narrator.step(`Bank beta is killed in the middle of ${STORM_PAYMENTS} payments, and recovers`, () => payThroughCrash(cast));
     await narrator.step('Balances', () => showBalances(cast));
     await narrator.step('Audit', async () => told(await auditCluster(cluster)));
@@ -40,9 +52,20 @@ export async function walk(cluster: Cluster, narrator: Narrator): Promise<void> 
   }
 }
 
-async function logIn(cluster: Cluster): Promise<Told<Cast>> {
-  const [alice, bob] = await Promise.all([cluster.login('alpha/alice'), cluster.login(PAYEE)]);
+async function logIn(cluster: Cluster, options: WalkOptions): Promise<Told<Cast>> {
+  const [alice, bob] = await Promise.all([logInAlice(cluster, options), cluster.login(PAYEE)]);
   return { words: 'alice at bank alpha, bob at bank beta', value: { cluster, alice, bob } };
+}
+
+/** As an application of hers would: its gateways come from a registry, and it has an offline queue. */
+async function logInAlice({ directories: { certs, registry } }: Cluster, { queueFile, consulAddress }: WalkOptions): Promise<Strife> {
+  const alice = await connect({
+    gateways: consulAddress === undefined ? gatewaysFromRegistryDirectory(registry) : gatewaysFromConsul({ address: consulAddress }),
+    tls: tlsFiles({ ca: join(certs, 'ca.pem'), cert: join(certs, 'client-dev.pem'), key: join(certs, 'client-dev.key') }),
+    queue: { file: queueFile },
+  });
+  await alice.login({ bank: 'alpha', username: 'alice', password: 'alice-password' });
+  return alice;
 }
 
 async function showBalances({ alice, bob }: Cast): Promise<Told<undefined>> {
@@ -86,19 +109,31 @@ async function showHistory({ alice }: Cast, payment: NewTransfer): Promise<Told<
   return told(lines.join(', '));
 }
 
-async function payDuringOutage({ cluster, alice }: Cast): Promise<Told<NewTransfer>> {
-  await cluster.service('g1').stop();
-  const payment = { id: newTransferId(), to: PAYEE, amount: eur('5.00'), memo: 'coffee' };
-  const error = await failureOf(alice.transfers.create({ ...payment, timeoutMs: OUTAGE_TIMEOUT_MS }));
-  assert.equal(error.outcome, 'not_applied', `the outcome is ${error.outcome}: ${error.message}`);
-  assert.ok(error.retryable, 'the failure does not say that it may be tried again');
-  return { words: 'not applied, try again', value: payment };
+/** A payment in alice's queue, and what bob had before it. */
+interface Outage {
+  readonly queued: QueuedTransfer;
+  readonly bobHad: bigint;
 }
 
-async function payAfterOutage({ cluster, alice }: Cast, payment: NewTransfer): Promise<Told<undefined>> {
+async function payDuringOutage({ cluster, alice, bob }: Cast): Promise<Told<Outage>> {
+  const bobHad = await minor(bob);
+  await cluster.service('g1').stop();
+  const queued = await alice.queue.enqueue({ to: PAYEE, amount: eur('5.00'), memo: 'coffee' });
+  assert.equal(queued.state, 'queued');
+  return { words: `${written(queued.amount)} queued on alice's disk`, value: { queued, bobHad } };
+}
+
+/** Nobody asks for it: the queue finds the gateway and delivers. */
+async function awaitDelivery({ cluster, alice, bob }: Cast, { queued, bobHad }: Outage): Promise<Told<undefined>> {
+  const { promise: delivered, resolve, reject } = Promise.withResolvers<QueuedTransfer>();
+  alice.queue.on('delivered', resolve);
+  const timer = setTimeout(() => reject(new Error(`not delivered within ${DELIVERY_TIMEOUT_MS} ms`)), DELIVERY_TIMEOUT_MS);
   await cluster.service('g1').restart();
-  assertSucceeded(await alice.transfers.create(payment), { replayed: false });
-  return told('succeeded');
+  const { id, state } = await delivered;
+  clearTimeout(timer);
+  assert.deepEqual([id, state], [queued.id, 'done']);
+  assert.equal(await minor(bob), bobHad + queued.amount.minorUnits, 'bob was not paid exactly once');
+  return told('delivered, without being asked for again');
 }
 
 /**

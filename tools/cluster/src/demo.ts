@@ -25,7 +25,7 @@ async function main(): Promise<number> {
       const value = await startCluster({ root, prepareTimeoutMs: PREPARE_TIMEOUT_MS, consulAddress });
       return { words: describe(value), value };
     });
-    await walk(cluster, told);
+    await walk(cluster, told, { queueFile: join(root, 'queue.sqlite'), consulAddress });
     const started = cluster;
     await told.step('Stop', async () => ({ words: '', value: await started.stop() }));
   } catch (error) {

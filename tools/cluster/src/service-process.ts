@@ -48,9 +48,11 @@ export interface ServiceOptions {
   readonly stopTimeoutMs?: number | undefined;
 }
 
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 45_000;
 const STOP_TIMEOUT_MS = 15_000;
 const STDERR_LINES_MAX = 20;
+/** Of a service's heap: by default Node lets it grow further under load, which takes a third more memory and wins nothing measurable. */
+const YOUNG_GENERATION_MIB = 16;
 const READY_LINE = /ready on (\S+:\d+)/;
 
 /** Children that run, so that none outlives this process. */
@@ -130,7 +132,7 @@ async function launch(options: ServiceOptions, port: number): Promise<Launched> 
 /** The child has a process group of its own, so that Ctrl-C reaches only this process, which then stops all in order. */
 function spawnService({ role, args, env }: ServiceOptions, port: number): ChildProcess {
   guard();
-  const flags = ['--conditions=@strife/source', '--disable-warning=ExperimentalWarning'];
+  const flags = ['--conditions=@strife/source', '--disable-warning=ExperimentalWarning', `--max-semi-space-size=${YOUNG_GENERATION_MIB}`];
   const child = spawn(process.execPath, [...flags, `apps/${role}/src/main.ts`, ...args, '--port', String(port)], {
     cwd: workspaceRoot,
     detached: true,

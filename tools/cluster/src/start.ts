@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { startCluster, type Cluster } from './cluster.ts';
 import { chooseDiscovery, CommandError, DISCOVERY_USAGE, discoveryOptions, parseCommand } from './discovery-option.ts';
+import { defaultUsers } from './seed-users.ts';
 import { describeExit, workspaceRoot, type ServiceProcess } from './service-process.ts';
 
 const SAME_SIGNAL_MS = 500;
@@ -15,14 +16,23 @@ Starts gateways and banks on this machine and keeps them up. Ctrl-C stops them.
   --banks <names>               default alpha,beta
 ${DISCOVERY_USAGE}`;
 
-const NEXT = `In another terminal:
-  npx strife login alpha alice              the password is alice-password
+/** What to type next, with users of the banks that run. */
+function next(banks: readonly string[]): string {
+  const users = banks.flatMap((bank) => (defaultUsers[bank] ?? []).map(({ username, password }) => ({ bank, username, password })));
+  const [payer] = users;
+  if (payer === undefined) return `No users: only ${Object.keys(defaultUsers).join(', ')} start with some. Ctrl-C stops everything; data/ keeps the accounts.`;
+  const payee = users.find(({ bank }) => bank !== payer.bank) ?? users[1] ?? payer;
+  const names = banks.map((bank) => [bank, users.filter((user) => user.bank === bank).map(({ username }) => username)] as const);
+  return `In another terminal:
+  ${`npx strife login ${payer.bank} ${payer.username}`.padEnd(42)}the password is ${payer.password}
   npx strife balance
-  npx strife pay beta/bob 12.50 --memo lunch
+  npx strife pay ${payee.bank}/${payee.username} 12.50 --memo lunch
   npx strife history
+  npx strife doctor
   npx strife audit
 
-Users: alice and carol at alpha, bob and dave at beta. Ctrl-C stops everything; data/ keeps the accounts.`;
+Users: ${names.map(([bank, all]) => `${all.join(' and ') || 'nobody'} at ${bank}`).join(', ')}. Ctrl-C stops everything; data/ keeps the accounts.`;
+}
 
 async function main(): Promise<number> {
   const values = parseCommand({
@@ -47,11 +57,13 @@ async function main(): Promise<number> {
     // Connect's certificates are kept apart from those that are made here.
     directories: { registry: 'tmp/registry', profile: '.strife', certs: chosen.consulAddress === undefined ? 'certs' : 'tmp/connect-certs' },
     gateways, banks,
+    // Prometheus metrics on free ports; each log's line "ready" names its own.
+    env: { STRIFE_METRICS_PORT: '0' },
     ports: Object.fromEntries(gateways.map((name, index) => [name, Number(values.port) + index])),
     consulAddress: chosen.consulAddress,
   });
   const services = [...Object.values(cluster.gateways), ...Object.values(cluster.banks)];
-  console.log(`Strife is up:\n${services.map(describe).join('\n')}\n\n${NEXT}`);
+  console.log(`Strife is up:\n${services.map(describe).join('\n')}\n\n${next(banks)}`);
   const failures = await Promise.all(services.map((service) => keepUp(service, stopping)));
   const clean = await stopAll(cluster);
   await chosen.stop();

@@ -10,11 +10,13 @@ const REQUEST_TIMEOUT_MS = 2000;
  *
  * @throws the signal's reason when it aborts
  */
-export async function untilReady({ address, node, acl, connect, token: known, signal }: {
+export async function untilReady({ address, node, acl, connect, withoutToken, token: known, signal }: {
   readonly address: string;
   readonly node: string;
   readonly acl: boolean;
   readonly connect: boolean;
+  /** Leaves the making of the management token to others. Less can be known then. */
+  readonly withoutToken: boolean;
   readonly token: string | undefined;
   readonly signal: AbortSignal;
 }): Promise<string | undefined> {
@@ -33,6 +35,11 @@ export async function untilReady({ address, node, acl, connect, token: known, si
 
   await until('/v1/status/leader', (leader) => yes(leader !== ''));
   let token = known;
+  const untilAuthority = (): Promise<true> => until('/v1/connect/ca/roots', (roots) => yes(Boolean((roots as { ActiveRootID?: string }).ActiveRootID)), { token });
+  if (acl && withoutToken) {
+    if (connect) await untilAuthority();
+    return undefined;
+  }
   if (acl) {
     token ??= await until('/v1/acl/bootstrap', (answer) => (answer as { SecretID?: string }).SecretID, { method: 'PUT' });
     await until('/v1/agent/token/agent', () => true, { method: 'PUT', token, body: JSON.stringify({ Token: token }) });
@@ -41,7 +48,7 @@ export async function untilReady({ address, node, acl, connect, token: known, si
   await until('/v1/agent/self', (self) => yes((self as { Config: { NodeName: string } }).Config.NodeName === node), { token });
   await until(`/v1/health/node/${node}`, (checks) => yes((checks as { CheckID: string; Status: string }[])
     .some((check) => check.CheckID === 'serfHealth' && check.Status === 'passing')), { token });
-  if (connect) await until('/v1/connect/ca/roots', (roots) => yes(Boolean((roots as { ActiveRootID?: string }).ActiveRootID)), { token });
+  if (connect) await untilAuthority();
   return token;
 }
 

@@ -12,6 +12,10 @@ export interface ConsulOptions {
   readonly directory: string;
   /** Whoever has no token may do nothing; `token` may do everything. */
   readonly acl?: boolean;
+  /** With `acl`: nobody has a token yet, as in a Consul that was just installed; `token` is undefined. */
+  readonly withoutToken?: boolean;
+  /** The certificate, of `127.0.0.1`, that the agent shows at `httpsAddress`, in PEM. */
+  readonly https?: { readonly ca: string; readonly cert: string; readonly key: string };
   /** Connect and its certificate authority; on unless it is switched off. */
   readonly connect?: boolean;
   /** What the agent shows to services whose health it asks for over TLS, all in PEM. Left out, it asks without a certificate. */
@@ -24,6 +28,8 @@ export interface ConsulOptions {
 export interface ConsulAgent {
   /** `http://127.0.0.1:20500`; the same after a restart. */
   readonly address: string;
+  /** `https://127.0.0.1:20501`, with `https`. */
+  readonly httpsAddress: string;
   /** Of Envoy's interface, not of ours. */
   readonly grpcPort: number;
   readonly node: string;
@@ -54,7 +60,7 @@ const GOES_ON_AFTER: ReadonlySet<NodeJS.Signals> = new Set(['SIGSTOP', 'SIGTSTP'
 /** How often other ports are tried, when somebody else took those that were free. */
 const PORT_TRIES_MAX = 5;
 const PORT_TAKEN = /address already in use/i;
-const NAMES_OF_PORTS = ['http', 'grpc', 'server', 'serf_lan'] as const;
+const NAMES_OF_PORTS = ['http', 'https', 'grpc', 'server', 'serf_lan'] as const;
 type Ports = Readonly<Record<(typeof NAMES_OF_PORTS)[number], number>>;
 
 /**
@@ -85,6 +91,7 @@ export async function startConsul(options: ConsulOptions): Promise<ConsulAgent> 
 
   return {
     address: addressOf(ports),
+    httpsAddress: `https://127.0.0.1:${ports.https}`,
     grpcPort: ports.grpc,
     node,
     get pid() {
@@ -157,9 +164,9 @@ async function launchAgent({ options, program, node, files, ports, token }: {
   readonly ports: Ports;
   readonly token: string | undefined;
 }): Promise<Launched> {
-  const { acl = false, connect = true, readyTimeoutMs = READY_TIMEOUT_MS, directory, checkTls } = options;
-  const tls = checkTls && (await writeTls(directory, checkTls));
-  const settings = configuration({ version: program.version, node, ports, dataDirectory: files.data, acl, connect, tls });
+  const { acl = false, connect = true, withoutToken = false, readyTimeoutMs = READY_TIMEOUT_MS, directory, checkTls, https } = options;
+  const tls = await tlsSettings(directory, checkTls, https);
+  const settings = configuration({ version: program.version, node, ports: https ? ports : { ...ports, https: -1 }, dataDirectory: files.data, acl, connect, tls });
   await writeFile(files.config, JSON.stringify(settings, null, 2), { mode: 0o600 });
   await writeFile(files.log, '');
   const started = await startGuarded(program.path, ['agent', '-config-file', files.config], files.log);
@@ -167,7 +174,7 @@ async function launchAgent({ options, program, node, files, ports, token }: {
   const timer = setTimeout(() => waiting.abort(new Error(`was not ready within ${readyTimeoutMs} ms`)), readyTimeoutMs);
   void started.exited.then(({ code }) => waiting.abort(new Error(`ended before it was ready (exit ${code})`)));
   try {
-    return { process: started, token: await untilReady({ address: addressOf(ports), node, acl, connect, token, signal: waiting.signal }) };
+    return { process: started, token: await untilReady({ address: addressOf(ports), node, acl, connect, withoutToken, token, signal: waiting.signal }) };
   } catch (error) {
     started.signal('SIGKILL');
     await started.exited;
@@ -178,11 +185,13 @@ async function launchAgent({ options, program, node, files, ports, token }: {
   }
 }
 
-/** Returns the settings that name the files. */
-async function writeTls(directory: string, pems: Readonly<Record<'ca' | 'cert' | 'key', string>>): Promise<object> {
-  const fileOf = (name: string): string => join(directory, `check-${name}`);
+/** Writes the files, and returns the settings that name them. An agent has one certificate for both purposes. */
+async function tlsSettings(directory: string, checkTls: ConsulOptions['checkTls'], https: ConsulOptions['https']): Promise<object | undefined> {
+  const pems = checkTls ?? https;
+  if (pems === undefined) return undefined;
+  const fileOf = (name: string): string => join(directory, `agent-${name}`);
   await Promise.all(Object.entries(pems).map(([name, pem]) => writeFile(fileOf(name), pem, { mode: 0o600 })));
-  return { enable_agent_tls_for_checks: true, ca_file: fileOf('ca'), cert_file: fileOf('cert'), key_file: fileOf('key') };
+  return { ...(checkTls && { enable_agent_tls_for_checks: true }), ca_file: fileOf('ca'), cert_file: fileOf('cert'), key_file: fileOf('key') };
 }
 
 function addressOf(ports: Ports): string {
@@ -209,7 +218,7 @@ function configuration({ version, node, ports, dataDirectory, acl, connect, tls 
     bind_addr: '127.0.0.1',
     client_addr: '127.0.0.1',
     // From 1.14 on a server has a port for gRPC over TLS, the same for all unless it is switched off.
-    ports: { ...ports, https: -1, dns: -1, serf_wan: -1, ...(hasGrpcTls && { grpc_tls: -1 }) },
+    ports: { ...ports, dns: -1, serf_wan: -1, ...(hasGrpcTls && { grpc_tls: -1 }) },
     connect: { enabled: connect },
     // For a server that shares its machine with nobody it must keep time with: elections take less than a second.
     performance: { raft_multiplier: 1 },

@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { unpackDebianConsul } from './debian-package.ts';
+import { unpackDebianPackage } from './debian-package.ts';
 
 export type ConsulProgram =
   | { readonly kind: 'found'; readonly path: string; /** `1.8.7`. */ readonly version: string }
@@ -14,6 +14,8 @@ export type ConsulProgram =
 
 /** In the checkout, so that removing the checkout removes it. */
 const CACHE_DIRECTORY = resolve(import.meta.dirname, '../../../tmp/consul');
+/** From the last release of Debian with Consul in it. */
+const DEBIAN_PACKAGE = { name: 'consul', suite: 'bullseye' };
 const VERSION_TIMEOUT_MS = 10_000;
 
 /**
@@ -25,7 +27,7 @@ export async function findConsul({ path = process.env['PATH'] ?? '', cacheDirect
   readonly cacheDirectory?: string;
 } = {}): Promise<ConsulProgram> {
   try {
-    const program = (await onPath(path)) ?? (await unpackDebianConsul(cacheDirectory));
+    const program = (await onPath(path)) ?? join(await unpackDebianPackage(DEBIAN_PACKAGE, cacheDirectory), 'usr', 'bin', 'consul');
     return { kind: 'found', path: program, version: await versionOf(program) };
   } catch (error) {
     return {

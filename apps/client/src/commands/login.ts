@@ -2,9 +2,10 @@
 
 import type { Context } from '../context.ts';
 import { timeText } from '../format.ts';
-import { withStrife } from '../gateway.ts';
+import { withStranger } from '../gateway.ts';
 import { askPassword } from '../password.ts';
 import { replaceSession } from '../replace-session.ts';
+import { sessionEndMs } from '../session-file.ts';
 
 export async function login(
   context: Context,
@@ -14,10 +15,10 @@ export async function login(
 ): Promise<void> {
   const { output } = context;
   const password = await askPassword(context, `${bank}/${username}`, options.passwordStdin ?? false);
-  const session = await withStrife(context, undefined, (strife) => strife.login({ bank, username, password }));
+  const session = await withStranger(context, (strife) => strife.login({ bank, username, password }));
   await replaceSession(context, session);
   const { account, currency } = session;
-  const expiresAt = new Date(session.expiresAtMs);
+  const expiresAt = new Date(sessionEndMs(session));
   output.result(
     { session: { account, currency, expiresAt } },
     () => `Logged in as ${account}, until ${timeText(expiresAt)}.`,

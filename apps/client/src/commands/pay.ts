@@ -3,9 +3,12 @@
 import type { Transfer } from '@strife/sdk';
 import { readAmount } from '../amount.ts';
 import type { Context } from '../context.ts';
+import { readDuration } from '../duration.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { UsageError } from '../failure.ts';
 import { moneyText, printable, transferDocument } from '../format.ts';
 import { withSession } from '../gateway.ts';
+import { payOffline } from '../offline-payment.ts';
 import { reportPayment } from '../payment-report.ts';
 
 export interface PayOptions {
@@ -13,21 +16,29 @@ export interface PayOptions {
   memo?: string;
   id?: string;
   wait?: 'decided' | 'settled';
+  offline?: boolean;
+  expiresIn?: string;
   profile?: string;
 }
 
 export async function pay(context: Context, to: string, amountText: string, options: PayOptions): Promise<ExitCode> {
+  const { currency, memo, wait, offline = false, expiresIn, profile } = options;
+  const id = options.id?.trim();
+  const expiresInMs = readDuration(expiresIn, 'expires-in');
+  if (offline) {
+    if (wait !== undefined) throw new UsageError('wait: an offline payment does not wait; leave --wait out', { field: 'wait' });
+    return payOffline(context, { to: to.trim(), amountText, currency, memo, id, expiresInMs, profile });
+  }
   const { output } = context;
   return withSession(context, async (strife, session) => {
-    const amount = readAmount(amountText, options.currency ?? session.currency);
-    const { memo, id, wait, profile } = options;
+    const amount = readAmount(amountText, currency ?? session.currency);
     try {
-      const transfer = await strife.transfers.create({ to, amount, memo, id, wait });
+      const transfer = await strife.transfers.create({ to: to.trim(), amount, memo, id, wait, expiresInMs });
       output.result({ transfer: transferDocument(transfer) }, () => paidText(transfer));
       output.message(`See it again: strife transfer show ${transfer.id}`);
       return EXIT.ok;
     } catch (error) {
-      const report = reportPayment(error, { to, amount, memo, wait, profile });
+      const report = reportPayment(error, { to: to.trim(), amount, memo, wait, profile });
       if (!report) throw error;
       output.failure(report.failure, error, report.result);
       return report.failure.exitCode;

@@ -1,6 +1,6 @@
 // `strife transfer show <id>`
 
-import { describeDecline, type Transfer } from '@strife/sdk';
+import { describeDecline, type TransferTimeline } from '@strife/sdk';
 import type { Context } from '../context.ts';
 import { moneyText, printable, timeText, transferDocument } from '../format.ts';
 import { withSession } from '../gateway.ts';
@@ -11,11 +11,11 @@ export async function showTransfer(context: Context, id: string): Promise<void> 
 }
 
 /** The transfer, a line for each of its facts. */
-export function transferText(transfer: Transfer): string {
+export function transferText(transfer: TransferTimeline['transfer']): string {
   const { id, from, to, amount, memo, state, declineReason, createdAt, decidedAt } = transfer;
   const lines: [string, string][] = [
     ['transfer', id],
-    ['state', declineReason === undefined ? state : `${state}: ${describeDecline(declineReason)}`],
+    ['state', declineReason === undefined ? state.replace('_', ' ') : `${state}: ${describeDecline(declineReason)}`],
     ['from', printable(from)],
     ['to', printable(to)],
     ['amount', moneyText(amount)],

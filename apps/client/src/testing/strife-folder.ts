@@ -7,19 +7,28 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { TestGateway } from '@strife/sdk/testing';
+import { checkDocuments } from './output-schema.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../bin/strife.mjs', import.meta.url));
+/** The program, to be run by Node. */
+export const PROGRAM = fileURLToPath(new URL('../../bin/strife.mjs', import.meta.url));
 
 export interface RunOptions {
   env?: Record<string, string>;
   cwd?: string;
-  stdin?: string;
+  stdin?: string | Buffer;
   /** Sends SIGINT then. */
   interruptAfter?: Promise<void>;
+  /** Sends SIGKILL then. */
+  killAfter?: Promise<void>;
+  /** The largest file that the command may write, in bytes: the disk is full beyond it. */
+  fileBytesMax?: number;
 }
 
 export interface StrifeFolder {
   readonly path: string;
+  /** The environment of the commands. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** With --json, what it prints is checked against the schema. */
   strife(args: readonly string[], options?: RunOptions): Promise<{ code: number | null; stdout: string; stderr: string }>;
   remove(): void;
 }
@@ -43,24 +52,33 @@ export function emptyFolder(): StrifeFolder {
   const path = mkdtempSync(join(tmpdir(), 'strife-client-'));
   return {
     path,
+    env: environment(path),
     strife: (args, options) => run(path, args, options),
     remove: () => rmSync(path, { recursive: true, force: true }),
   };
 }
 
-async function run(home: string, args: readonly string[], { env = {}, cwd = home, stdin = '', interruptAfter }: RunOptions = {}) {
-  const own = {
+function environment(home: string): Record<string, string | undefined> {
+  return {
     PATH: process.env['PATH'],
     HOME: home,
     XDG_CONFIG_HOME: join(home, 'config'),
     XDG_STATE_HOME: join(home, 'state'),
     NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
   };
-  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, env: { ...own, ...env } });
+}
+
+async function run(home: string, args: readonly string[], { env = {}, cwd = home, stdin = '', interruptAfter, killAfter, fileBytesMax }: RunOptions = {}) {
+  const command = [process.execPath, PROGRAM, ...args];
+  // POSIX counts the limit in blocks of 512 bytes.
+  const limited = fileBytesMax === undefined ? command : ['sh', '-c', `ulimit -f ${Math.ceil(fileBytesMax / 512)} && exec "$0" "$@"`, ...command];
+  const child = spawn(limited[0]!, limited.slice(1), { cwd, env: { ...environment(home), ...env } });
   child.stdin.on('error', () => undefined);
   child.stdin.end(stdin);
   void interruptAfter?.then(() => child.kill('SIGINT'));
+  void killAfter?.then(() => child.kill('SIGKILL'));
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  if (args.includes('--json')) checkDocuments(stdout);
   return { code, stdout, stderr };
 }

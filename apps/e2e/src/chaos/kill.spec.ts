@@ -11,6 +11,7 @@ import type { Cluster } from '@strife/cluster';
 import { newTransferId, StrifeError, TransferDeclinedError } from '@strife/sdk';
 import type { Strife } from '@strife/sdk';
 import { auditStores } from '@strife/storage';
+import { seededRandom } from './seeded-random.ts';
 
 const PAYMENTS = 200;
 const CALLERS = 8;
@@ -26,17 +27,6 @@ afterEach(async () => {
   await cluster?.stop();
   await rm(root, { recursive: true, force: true });
 });
-
-/** Small and seeded, so that a failing run can be told and repeated (mulberry32). */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Pays with one id until the outcome is certain; true when it was applied. */
 async function payForSure(strife: Strife, id: string): Promise<boolean> {
@@ -72,7 +62,7 @@ describe.each([
 ])('killing %s', (_name, victim) => {
   it(`loses nothing and makes nothing in ${PAYMENTS} payments`, async () => {
     const seed = Number(process.env['STRIFE_SEED_NUMBER'] ?? randomInt(2 ** 31));
-    const random = seededRandom(seed);
+    const random = seededRandom(seed).next;
     root = await mkdtemp(join(tmpdir(), 'strife-kill-'));
     cluster = await startCluster({ root });
     const strife = await cluster.login('alpha/alice', { timeoutMs: PAYMENT_TIMEOUT_MS });

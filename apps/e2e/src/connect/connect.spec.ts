@@ -16,10 +16,13 @@ import type { TlsMaterial } from '@strife/service';
 import { BankServiceDefinition } from '@strife/stubs/bank';
 import type { BankServiceClient } from '@strife/stubs/bank';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { onThisMachine } from '../support/patience.ts';
 import { startLocalBank } from './services.ts';
 import type { LocalBank } from './services.ts';
 
 const CALLS_A_SECOND = 500;
+/** A machine that is too busy for the rate gets fewer calls instead of ever more at once. */
+const IN_FLIGHT_MAX = 500;
 const TICK_MS = 10;
 const INTENTION_HONOURED_MS = 2000;
 
@@ -50,15 +53,15 @@ async function untilExchanged(source: CertificateSource, condition: (certificate
   });
 }
 
-/** Calls at a steady rate, whatever becomes of them, until it is ended; resolves with the counts and the first failures. */
-function startLoad(client: BankServiceClient): { succeeded(): number; end(): Promise<{ succeeded: number; perSecond: number; failures: string[] }> } {
+/** Calls at a steady rate until it is ended; resolves when all are answered, with the rate at which they were begun. */
+function startLoad(client: BankServiceClient): { succeeded(): number; end(): Promise<{ sent: number; succeeded: number; perSecond: number; failures: string[] }> } {
   const begun = performance.now();
   const failures: string[] = [];
   const running = new Set<Promise<void>>();
   let sent = 0;
   let succeeded = 0;
   const timer = setInterval(() => {
-    for (const due = ((performance.now() - begun) / 1000) * CALLS_A_SECOND; sent < due; sent += 1) {
+    for (const due = ((performance.now() - begun) / 1000) * CALLS_A_SECOND; sent < due && running.size < IN_FLIGHT_MAX; sent += 1) {
       const call = client.authenticate({}).then(() => { succeeded += 1; }, (error: Error) => { failures.push(error.message); }).finally(() => running.delete(call));
       running.add(call);
     }
@@ -67,8 +70,9 @@ function startLoad(client: BankServiceClient): { succeeded(): number; end(): Pro
     succeeded: () => succeeded,
     async end() {
       clearInterval(timer);
+      const perSecond = sent / ((performance.now() - begun) / 1000);
       await Promise.all(running);
-      return { succeeded, failures, perSecond: succeeded / ((performance.now() - begun) / 1000) };
+      return { sent, succeeded, failures, perSecond };
     },
   };
 }
@@ -141,7 +145,7 @@ await describeWithConsul('services with certificates from Consul', (program) => 
       const begun = performance.now();
       // oxlint-disable no-await-in-loop -- asks until the answer is another
       while ((await failureOf(client.authenticate({})))?.code !== code) {
-        expect(performance.now() - begun).toBeLessThan(INTENTION_HONOURED_MS);
+        expect(performance.now() - begun).toBeLessThan(onThisMachine(INTENTION_HONOURED_MS));
         await sleep(TICK_MS);
       }
       // oxlint-enable no-await-in-loop
@@ -158,7 +162,7 @@ await describeWithConsul('services with certificates from Consul', (program) => 
     await agent.kill('SIGCONT');
     await put('DELETE', `/v1/connect/intentions/${(JSON.parse(made) as { ID: string }).ID}`);
     await untilAnswer(undefined);
-    expect(bank.troubles).toEqual(['intentions cannot be asked for; the last answers stay']);
+    expect(new Set(bank.troubles)).toEqual(new Set(['intentions cannot be asked for; the last answers stay']));
   });
 
   it.each([
@@ -184,10 +188,11 @@ await describeWithConsul('services with certificates from Consul', (program) => 
     const enough = load.succeeded() + CALLS_A_SECOND;
     while (load.succeeded() < enough) await sleep(TICK_MS);
 
-    const { succeeded, failures, perSecond } = await load.end();
+    const { sent, succeeded, failures, perSecond } = await load.end();
     expect(failures).toEqual([]);
+    expect(succeeded).toBe(sent);
     expect(succeeded).toBeGreaterThan(2 * CALLS_A_SECOND);
-    expect(perSecond).toBeGreaterThan(CALLS_A_SECOND * 0.95);
+    expect(perSecond).toBeGreaterThan((CALLS_A_SECOND * 0.95) / onThisMachine(1));
     expect(bank.troubles).toEqual([]);
     // New connections work, also of one that has not heard of the new root: the old one vouches for it.
     for (const tls of [gateway.current(), before]) {
@@ -195,7 +200,7 @@ await describeWithConsul('services with certificates from Consul', (program) => 
       await expect(createClient(BankServiceDefinition, channel).authenticate({})).resolves.toMatchObject({ account: 'g1' });
       channel.close();
     }
-  }, 60_000);
+  }, 120_000);
 
   async function activeRoot(): Promise<X509Certificate> {
     const { Roots } = (await (await fetch(`${agent.address}/v1/connect/ca/roots`)).json()) as { Roots: { Active: boolean; RootCert: string }[] };

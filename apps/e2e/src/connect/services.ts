@@ -27,7 +27,7 @@ export async function startLocalBank(tls: TlsSource, intentions?: Intentions): P
   const nothing = async (): Promise<object> => ({});
   server.add(BankServiceDefinition, {
     authenticate: async (_request, { peer }) => ({ account: peer.name }),
-    getAccount: nothing, listEntries: nothing, getTransfer: nothing, listTransfers: nothing,
+    refreshGrant: nothing, endSession: nothing, getAccount: nothing, listEntries: nothing, getTransfer: nothing, listTransfers: nothing, explainTransfer: nothing,
   });
   const { address } = await server.listen();
   const channels: Channel[] = [];

@@ -6,7 +6,6 @@ import type { IncomingHttpHeaders } from 'node:http2';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openKeyRing } from '@strife/auth';
-import { spiffeUri } from '@strife/certs';
 import type { Session, Strife } from '@strife/sdk';
 import { AdminServiceDefinition, BankServiceDefinition, ParticipantServiceDefinition } from '@strife/stubs/bank';
 import {
@@ -17,7 +16,7 @@ import { Outcome, TransferState } from '@strife/stubs/type';
 import fc from 'fast-check';
 import { Metadata } from 'nice-grpc';
 import { HealthDefinition } from 'nice-grpc-server-health';
-import { expectCleanBooks, storeContents } from '../support/books.ts';
+import { expectCleanBooks, quietStoreContents, storeContents } from '../support/books.ts';
 import { bearer } from '../support/callers.ts';
 import { expectWellWorded, refusalOf } from '../support/refusal.ts';
 import { startTestCluster } from '../support/test-cluster.ts';
@@ -55,8 +54,7 @@ function processes(): number[] {
 }
 
 /** Everything that is stored, but for which tokens were logged out. */
-function written(): Record<string, Record<string, string>> {
-  const contents = storeContents(cluster);
+function written(contents = storeContents(cluster)): Record<string, Record<string, string>> {
   for (const tables of Object.values(contents)) for (const name of ['revocations', 'sqlite_sequence']) delete tables[name];
   return contents;
 }
@@ -95,8 +93,7 @@ describe('refused', () => {
   let before: Record<string, Record<string, string>>;
 
   beforeAll(async () => {
-    await expectCleanBooks(cluster);
-    before = written();
+    before = written(await quietStoreContents(cluster));
   });
   afterAll(async () => {
     expect(written()).toEqual(before);
@@ -290,6 +287,7 @@ describe('refused', () => {
       batchCreateTransfers: (metadata) => transfers.batchCreateTransfers({ items: [payment()] }, { metadata }),
       getTransfer: (metadata) => transfers.getTransfer({ id: randomUUID() }, { metadata }),
       listTransfers: (metadata) => transfers.listTransfers({}, { metadata }),
+      explainTransfer: (metadata) => transfers.explainTransfer({ id: randomUUID() }, { metadata }),
     };
 
     async function forged(name: string): Promise<string> {
@@ -433,7 +431,7 @@ describe('afterwards', () => {
 
 /** The gRPC status of GetAccount with these `authorization` lines, which no gRPC client sends more than one of. */
 async function statusWithHeaders(authorization: readonly string[]): Promise<string> {
-  const tls = await (await cluster.callers.authority()).issue({ uris: [spiffeUri(CLIENT)] });
+  const tls = await cluster.discovery.certificate(CLIENT);
   const options = { ...tls, servername: 'strife.local', checkServerIdentity: () => undefined, strictSingleValueFields: false };
   const connection = connectHttp2(`https://${gateway}`, options);
   try {

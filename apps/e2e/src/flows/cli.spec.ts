@@ -122,7 +122,7 @@ describe('exit codes', () => {
     ['an amount that is no number', ['pay', 'beta/bob', 'ten'], 2, { code: 'USAGE', field: 'amount' }],
     ['an amount of fractions of a cent', ['pay', 'beta/bob', '1.005'], 2, { field: 'amount' }],
     ['an amount with an exponent', ['pay', 'beta/bob', '1e3'], 2, { field: 'amount' }],
-    ['an amount with a decimal comma', ['pay', 'beta/bob', '12,50'], 2, { field: 'amount' }],
+    ['an amount that can be read in two ways', ['pay', 'beta/bob', '1,000'], 2, { field: 'amount' }],
     ['zero', ['pay', 'beta/bob', '0.00'], 2, { field: 'amount' }],
     ['a negative amount', ['pay', 'beta/bob', '--', '-5'], 2, { field: 'amount' }],
     ['too large an amount', ['pay', 'beta/bob', '10000000000000.01'], 2, { field: 'amount' }],
@@ -141,7 +141,7 @@ describe('exit codes', () => {
     ['an unknown bank', ['pay', 'gamma/bob', '1'], 5, { code: 'UNKNOWN_BANK', field: 'to.bank' }],
     ['an unknown transfer', ['transfer', 'show', newTransferId()], 5, { code: 'NO_SUCH_TRANSFER' }],
     ['a gateway that is not there', ['balance', '--gateways', '127.0.0.1:1', '--timeout', '0.3'], 7, { code: 'UNAVAILABLE' }],
-    ['a bank in the place of the gateway', ['balance', '--gateways', 'ALPHA', '--timeout', '2'], 7, { code: 'TLS_FAILED' }],
+    ['a bank in the place of the gateway', ['balance', '--gateways', 'ALPHA', '--timeout', '10'], 7, { code: 'TLS_FAILED' }],
   ])('%s', async (_name, args, code, error) => {
     const typed = args.map((word) => (word === 'ALPHA' ? cluster.service('alpha').address : word));
     expect(await failure(alice, typed)).toMatchObject({ exitCode: code, ...error });
@@ -180,7 +180,7 @@ describe('exit codes', () => {
     let across: CommandResult;
     let inside: Record<string, unknown>;
     try {
-      [across, inside] = await Promise.all([alice(['pay', 'beta/bob', '1', '--timeout', '1.5']), failure(alice, ['pay', 'alpha/carol', '1', '--timeout', '1.5'])]);
+      [across, inside] = await Promise.all([alice(['pay', 'beta/bob', '1', '--timeout', '4']), failure(alice, ['pay', 'alpha/carol', '1', '--timeout', '4'])]);
     } finally {
       process.kill(pid, 'SIGCONT');
     }

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ServiceProcess } from '@strife/cluster';
-import { openEmbeddedRegistry } from '@strife/discovery';
 import { newTransferId, UnavailableError } from '@strife/sdk';
 import type { NewTransfer, Strife } from '@strife/sdk';
 import { SessionServiceDefinition, TransferServiceDefinition } from '@strife/stubs/gateway';
 import type { SessionServiceClient, TransferServiceClient } from '@strife/stubs/gateway';
-import { TransferState } from '@strife/stubs/type';
 import { expectCleanBooks } from '../support/books.ts';
 import { bearer } from '../support/callers.ts';
+import { isOverConsul } from '../support/discovery.ts';
+import { onThisMachine } from '../support/patience.ts';
 import { expectWellWorded, refusalOf } from '../support/refusal.ts';
 import { runService, serviceArgs } from '../support/service-run.ts';
 import { strifeCommand } from '../support/strife-command.ts';
@@ -20,10 +20,12 @@ import { startTestCluster } from '../support/test-cluster.ts';
 import type { TestCluster } from '../support/test-cluster.ts';
 
 const PREPARE_TIMEOUT_MS = 500;
-/** What a refusal may take beyond the time that banks have to vote, on a busy machine. */
+/** What a refusal may take beyond the time that banks have to vote. */
 const MARGIN_MS = 1500;
 /** What was held for an attempt that has ended is released within this. */
 const RELEASED_MAX_MS = 5000;
+/** A killed service is gone from the registry within this. Consul counts from the last sign of life, and tells a moment later. */
+const GONE_MAX_MS = isOverConsul ? 1500 : 1000;
 /** Longer than a restart of any one service takes. */
 const PATIENT_MS = 30_000;
 
@@ -56,7 +58,7 @@ function payOnce(id: string, to = { bank: 'beta', account: 'bob' }) {
 
 /** What both have, once nothing of it is held: a bank that was away takes up late messages, and is told how they ended, a moment after it is back. */
 async function balances(): Promise<[bigint, bigint]> {
-  const endAtMs = performance.now() + RELEASED_MAX_MS;
+  const endAtMs = performance.now() + onThisMachine(RELEASED_MAX_MS);
   for (;;) {
     const [hers, his] = await Promise.all([alice.balance(), bob.balance()]);
     const held = [hers.held.minorUnits, his.held.minorUnits];
@@ -66,9 +68,9 @@ async function balances(): Promise<[bigint, bigint]> {
   }
 }
 
-/** Until the gateway's registry has noticed, which it does within a second. */
+/** Until the registry has noticed; the gateway notices about then. */
 async function untilRegistered(service: 'bank' | 'gateway', id: string, present: boolean): Promise<void> {
-  const registry = await openEmbeddedRegistry({ directory: cluster.directories.registry });
+  const registry = await cluster.discovery.openRegistry();
   const seen = Promise.withResolvers<void>();
   registry.watch(service, (instances) => {
     if (instances.some((instance) => instance.id === id) === present) seen.resolve();
@@ -87,7 +89,7 @@ describe.each([
     await cluster.service(bank).kill('SIGKILL');
     const startedAtMs = performance.now();
     const refusal = await refusalOf(payOnce(id));
-    expect(performance.now() - startedAtMs).toBeLessThan(PREPARE_TIMEOUT_MS + MARGIN_MS);
+    expect(performance.now() - startedAtMs).toBeLessThan(PREPARE_TIMEOUT_MS + onThisMachine(MARGIN_MS));
     expect(refusal).toMatchObject({ status: 'UNAVAILABLE', outcome: 'not_applied', retryable: 'true', transferId: id });
     expect(['BANK_UNREACHABLE', 'PREPARE_TIMEOUT']).toContain(refusal.reason);
     expectWellWorded(refusal);
@@ -102,7 +104,7 @@ describe.each([
     const id = newTransferId();
     await cluster.service(bank).kill('SIGKILL');
     await untilRegistered('bank', bank, false);
-    await delay(250);
+    while ((await refusalOf(payOnce(id))).reason !== 'BANK_UNREACHABLE') await delay(20);
     const startedAtMs = performance.now();
     for (let time = 0; time < 3; time += 1) {
       const refusal = await refusalOf(payOnce(id));
@@ -112,7 +114,7 @@ describe.each([
     const login = await refusalOf(sessions.login({ bank, username: 'dave', password: 'dave-password' }));
     expect(login).toMatchObject({ status: 'UNAVAILABLE', reason: 'BANK_UNREACHABLE' });
     expectWellWorded(login);
-    expect(performance.now() - startedAtMs).toBeLessThan(MARGIN_MS);
+    expect(performance.now() - startedAtMs).toBeLessThan(onThisMachine(MARGIN_MS));
     const other = bank === 'alpha' ? bob : alice;
     expect(await other.balance()).toMatchObject({ held: eur(0n) });
 
@@ -144,7 +146,7 @@ describe.each([
       }
       const tookMs = performance.now() - startedAtMs;
       expect(tookMs).toBeGreaterThanOrEqual(PREPARE_TIMEOUT_MS - 50);
-      expect(tookMs).toBeLessThan(PREPARE_TIMEOUT_MS + MARGIN_MS);
+      expect(tookMs).toBeLessThan(PREPARE_TIMEOUT_MS + onThisMachine(MARGIN_MS));
     } finally {
       process.kill(pid, 'SIGCONT');
     }
@@ -182,23 +184,29 @@ describe('the gateway is down', () => {
 
 describe('SIGTERM', () => {
   it('lets the gateway finish the calls that it has', async () => {
-    const before = await balances();
-    const payee = cluster.service('beta');
-    const count = 20;
-    process.kill(payee.pid, 'SIGSTOP');
-    const answers = Promise.allSettled(Array.from({ length: count }, () => payOnce(newTransferId())));
-    // The payer's bank holds the money of all: the gateway has them, and waits for the payee's bank.
-    while ((await alice.balance()).held.minorUnits < BigInt(count) * 100n) await delay(5);
-    const stopped = gateway.stop();
-    process.kill(payee.pid, 'SIGCONT');
-    expect(await stopped).toEqual({ code: 0, signal: null });
-    const states = (await answers).map((answer) => (answer.status === 'fulfilled' ? answer.value.transfer?.state : String(answer.reason)));
-    expect(states).toEqual(new Array(count).fill(TransferState.SUCCEEDED));
+    // Nothing is given up here while the payee's bank is stopped.
+    const patient = await startTestCluster({ prepareTimeoutMs: PATIENT_MS });
+    try {
+      const [payer, payee] = await Promise.all([patient.person('alpha'), patient.person('beta')]);
+      const { pid } = patient.service('beta');
+      const count = 20;
+      process.kill(pid, 'SIGSTOP');
+      const answers = Promise.allSettled(Array.from({ length: count }, () => payer.strife.transfers.create({ to: payee.account, amount: eur(100n) })));
+      // The payer's bank holds the money of all: the gateway has them, and waits for the payee's bank.
+      while ((await payer.strife.balance()).held.minorUnits < BigInt(count) * 100n) await delay(5);
+      const stopped = patient.service('g1').stop();
+      process.kill(pid, 'SIGCONT');
+      expect(await stopped).toEqual({ code: 0, signal: null });
+      expect((await answers).map((answer) => (answer.status === 'fulfilled' ? answer.value.state : String(answer.reason)))).toEqual(new Array(count).fill('succeeded'));
 
-    await gateway.restart();
-    await expectCleanBooks(cluster);
-    expect(await balances()).toEqual([before[0] - 2000n, before[1] + 2000n]);
-  });
+      await patient.service('g1').restart();
+      await expectCleanBooks(patient);
+      expect([await payer.posted(), await payee.posted()]).toEqual([98_000n, 102_000n]);
+    } finally {
+      process.kill(patient.service('beta').pid, 'SIGCONT');
+      await patient.end();
+    }
+  }, 60_000);
 
   it.each(['g1', 'alpha', 'beta'])('to %s under load loses nothing, makes nothing, and ends it well', async (name) => {
     const before = await balances();
@@ -227,7 +235,7 @@ describe('SIGTERM', () => {
 
 describe('the registry', () => {
   async function followed(service: 'bank' | 'gateway') {
-    const registry = await openEmbeddedRegistry({ directory: cluster.directories.registry });
+    const registry = await cluster.discovery.openRegistry();
     let present: readonly string[] = [];
     let changed = Promise.withResolvers<void>();
     registry.watch(service, (instances) => {
@@ -241,25 +249,28 @@ describe('the registry', () => {
     return { until, close: () => registry.close() };
   }
 
-  it.each([['bank', 'alpha'], ['gateway', 'g1']] as const)('loses a stopped %s at once, before it has ended', async (role, name) => {
+  it.each([['bank', 'alpha'], ['gateway', 'g1']] as const)('loses a stopped %s before it has ended, while it finishes its calls', async (role, name) => {
     const watch = await followed(role);
     await watch.until(name, true);
-    const stopped = cluster.service(name).stop();
-    const first = await Promise.race([watch.until(name, false).then(() => 'left'), stopped.then(() => 'ended')]);
-    expect(first).toBe('left');
-    await stopped;
+    const service = cluster.service(name);
+    const call = await cluster.callers.callInTwoParts(service.address, 'gateway/g1');
+    const stopped = service.stop();
+    await watch.until(name, false);
+    expect(service.running).toBe(true);
+    await call.finish();
+    expect(await stopped).toEqual({ code: 0, signal: null });
     await cluster.service(name).restart();
     await watch.until(name, true);
     await watch.close();
   });
 
-  it.each([['bank', 'beta'], ['gateway', 'g1']] as const)('loses a killed %s within a second', async (role, name) => {
+  it.each([['bank', 'beta'], ['gateway', 'g1']] as const)('soon loses a killed %s', async (role, name) => {
     const watch = await followed(role);
     await watch.until(name, true);
     await cluster.service(name).kill('SIGKILL');
     const killedAtMs = performance.now();
     await watch.until(name, false);
-    expect(performance.now() - killedAtMs).toBeLessThan(1000);
+    expect(performance.now() - killedAtMs).toBeLessThan(onThisMachine(GONE_MAX_MS));
     await cluster.service(name).restart();
     await watch.until(name, true);
     await watch.close();

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ensureCertificates, loadTls } from '@strife/certs';
+import { ensureCertificates } from '@strife/certs';
 import { seedUser } from '@strife/cluster';
 import { connect, eur } from '@strife/sdk';
 import type { Strife } from '@strife/sdk';
@@ -13,6 +13,8 @@ import { AccountServiceDefinition, SessionServiceDefinition, TransferServiceDefi
 import { bearer, openCallers } from '../support/callers.ts';
 import type { Callers } from '../support/callers.ts';
 import { expectCleanBooks } from '../support/books.ts';
+import { isOverConsul, openTestDiscovery } from '../support/discovery.ts';
+import type { TestDiscovery } from '../support/discovery.ts';
 import { refusalOf } from '../support/refusal.ts';
 import { runService, serviceArgs } from '../support/service-run.ts';
 import type { ServiceRun } from '../support/service-run.ts';
@@ -24,17 +26,19 @@ const PASSWORDS = { alice: 'canary-alice-Xk29', bob: 'canary-bob-Lm83', wrong: '
 let root: string;
 let runs: Record<'alpha' | 'beta' | 'g1', ServiceRun>;
 let addresses: Record<keyof typeof runs, string>;
+let discovery: TestDiscovery;
 let callers: Callers;
 /** By what it is. */
 const canaries = new Map<string, string>(Object.entries(PASSWORDS));
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'strife-secrets-'));
-  await ensureCertificates({ directory: join(root, 'certs'), identities: ['gateway/g1', 'bank/alpha', 'bank/beta', 'client/dev'] });
-  callers = openCallers(join(root, 'certs'));
+  discovery = await openTestDiscovery(root);
+  if (!isOverConsul) await ensureCertificates({ directory: join(root, 'certs'), identities: ['gateway/g1', 'bank/alpha', 'bank/beta', 'client/dev'] });
+  callers = openCallers(discovery);
   const seeds = await Promise.all([seedFile('alpha', 'alice'), seedFile('beta', 'bob')]);
   // Everything that can be logged is.
-  const start = (role: 'gateway' | 'bank', name: string, more: Record<string, string> = {}) => runService(role, serviceArgs({ directories: directories() }, name, { 'log-level': 'debug', ...more }));
+  const start = (role: 'gateway' | 'bank', name: string, more: Record<string, string> = {}) => runService(role, serviceArgs({ directories: directories(), discovery }, name, { 'log-level': 'debug', ...more }));
   runs = { alpha: start('bank', 'alpha', { seed: seeds[0] }), beta: start('bank', 'beta', { seed: seeds[1] }), g1: start('gateway', 'g1') };
   const [alpha, beta, g1] = await Promise.all([runs.alpha.ready, runs.beta.ready, runs.g1.ready]);
   addresses = { alpha, beta, g1 };
@@ -42,6 +46,7 @@ beforeAll(async () => {
 afterAll(async () => {
   callers?.close();
   await Promise.all(Object.values(runs ?? {}).map((run) => run.stop()));
+  await discovery?.end();
   await rm(root, { recursive: true, force: true });
 });
 
@@ -57,7 +62,7 @@ async function seedFile(bank: string, username: 'alice' | 'bob'): Promise<string
 }
 
 async function logIn(bank: string, username: 'alice' | 'bob'): Promise<Strife> {
-  const strife = await connect({ gateways: [addresses.g1], tls: await loadTls(join(root, 'certs'), 'client/dev') });
+  const strife = await connect({ gateways: [addresses.g1], tls: await discovery.certificate('client/dev') });
   const { token } = await strife.login({ bank, username, password: PASSWORDS[username] });
   canaries.set(`token of ${username}`, token);
   canaries.set(`grant of ${username}`, String(partsOf(token).claims['grant']));

@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eur } from '@strife/sdk';
 import { expectCleanBooks } from '../support/books.ts';
+import { describeEmbedded, describeOverConsul } from '../support/discovery.ts';
 import { runService, serviceArgs } from '../support/service-run.ts';
 import type { ServiceRun } from '../support/service-run.ts';
 import { startTestCluster } from '../support/test-cluster.ts';
@@ -38,13 +39,22 @@ describe('a start that cannot be', () => {
     return folder;
   }
 
+  type FailingStart = [name: string, bank: string, changes: () => Promise<Record<string, string>>, words: RegExp];
+
+  async function expectFailedStart(...[, bank, changes, words]: FailingStart): Promise<void> {
+    const elsewhere = { 'log-dir': await place('logs'), ...(await changes()) };
+    const run = runService('bank', serviceArgs(cluster, bank, elsewhere));
+    expect(await failedStart(run)).toEqual({ code: 1, stderr: expect.stringMatching(words) });
+    expect(run.stderr()).not.toMatch(/hunter2|secret/);
+  }
+
   it.each([['bank', 'alpha'], ['gateway', 'g1']] as const)('a second %s on one store', async (role, name) => {
     const changes = { port: '0', 'registry-dir': join(cluster.root, 'starts', 'registry') };
     const { code, stderr } = await failedStart(runService(role, serviceArgs(cluster, name, changes)));
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringMatching(new RegExp(`${role}-${name}\\.sqlite.*(use|lock|process)`)) });
   });
 
-  it.each<[string, string, () => Promise<Record<string, string>>, RegExp]>([
+  it.each<FailingStart>([
     ['a store of a newer schema', 'alpha', async () => {
       const folder = await place('newer');
       const file = join(folder, 'bank-alpha.sqlite');
@@ -99,30 +109,36 @@ describe('a start that cannot be', () => {
       await writeFile(join(folder, 'users.json'), JSON.stringify([{ username: 'eve', password: 'hunter2', currency: 'EUR', opening_minor: '1.5' }]));
       return { 'data-dir': folder, seed: join(folder, 'users.json') };
     }, /seed file .*users\.json: 0\.opening_minor: /],
-    ['no certificate', 'delta', async () => ({ 'data-dir': await place('c1') }), /bank-delta\.pem.*is missing.*npm run certs/],
-    ['a certificate folder that is missing', 'alpha', async () => ({ 'data-dir': await place('c2'), 'certs-dir': join(cluster.root, 'nowhere') }), /nowhere.*is missing/],
-    ["another service's key", 'alpha', async () => {
-      const folder = await place('c3');
-      for (const file of ['ca.pem', 'bank-alpha.pem']) await copyFile(join(cluster.directories.certs, file), join(folder, file));
-      await copyFile(join(cluster.directories.certs, 'bank-beta.key'), join(folder, 'bank-alpha.key'));
-      return { 'data-dir': folder, 'certs-dir': folder };
-    }, /bank-alpha\.key: is not the key of .*bank-alpha\.pem/],
     ['a file for a log folder', 'alpha', async () => {
       const folder = await place('l1');
       await writeFile(join(folder, 'logs'), '');
       return { 'data-dir': folder, 'log-dir': join(folder, 'logs') };
     }, /cannot write the log .*bank-alpha\.log/],
-    ['a file for a registry', 'alpha', async () => {
-      const folder = await place('r1');
-      await writeFile(join(folder, 'registry'), '');
-      return { 'data-dir': folder, 'registry-dir': join(folder, 'registry') };
-    }, /registry/],
     ['the name of a bank that runs', 'alpha', async () => ({ 'data-dir': await place('r2') }), /bank "alpha" is registered already/],
-  ])('%s: one line, exit 1', async (_name, bank, changes, words) => {
-    const elsewhere = { 'log-dir': await place('logs'), ...(await changes()) };
-    const run = runService('bank', serviceArgs(cluster, bank, elsewhere));
-    expect(await failedStart(run)).toEqual({ code: 1, stderr: expect.stringMatching(words) });
-    expect(run.stderr()).not.toMatch(/hunter2|secret/);
+  ])('%s: one line, exit 1', expectFailedStart);
+
+  describeEmbedded('without Consul', 'over Consul there is no such file', () => {
+    it.each<FailingStart>([
+      ['no certificate', 'delta', async () => ({ 'data-dir': await place('c1') }), /bank-delta\.pem.*is missing.*npm run certs/],
+      ['a certificate folder that is missing', 'alpha', async () => ({ 'data-dir': await place('c2'), 'certs-dir': join(cluster.root, 'nowhere') }), /nowhere.*is missing/],
+      ["another service's key", 'alpha', async () => {
+        const folder = await place('c3');
+        for (const file of ['ca.pem', 'bank-alpha.pem']) await copyFile(join(cluster.directories.certs, file), join(folder, file));
+        await copyFile(join(cluster.directories.certs, 'bank-beta.key'), join(folder, 'bank-alpha.key'));
+        return { 'data-dir': folder, 'certs-dir': folder };
+      }, /bank-alpha\.key: is not the key of .*bank-alpha\.pem/],
+      ['a file for a registry', 'alpha', async () => {
+        const folder = await place('r1');
+        await writeFile(join(folder, 'registry'), '');
+        return { 'data-dir': folder, 'registry-dir': join(folder, 'registry') };
+      }, /registry/],
+    ])('%s: one line, exit 1', expectFailedStart);
+  });
+
+  describeOverConsul('with Consul', 'there is no agent otherwise', () => {
+    it.each<FailingStart>([
+      ['an agent that is not there', 'delta', async () => ({ 'data-dir': await place('a1'), 'consul-addr': 'http://127.0.0.1:1' }), /127\.0\.0\.1:1\b/],
+    ])('%s: one line, exit 1', expectFailedStart);
   });
 
   it.each([['bank', 'alpha'], ['gateway', 'g1']] as const)('a port that is in use, at a %s', async (role, name) => {

@@ -1,37 +1,35 @@
 // Clients that send what the SDK would not: with any certificate, any token, any bytes.
 
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { ChannelCredentials } from '@grpc/grpc-js';
-import { createAuthority, spiffeUri } from '@strife/certs';
-import type { Authority, TlsMaterial } from '@strife/certs';
+import type { TlsMaterial } from '@strife/certs';
 import { createChannel, createClientFactory, Metadata } from 'nice-grpc';
 import type { Channel, Client, CompatServiceDefinition } from 'nice-grpc';
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
+import type { TestDiscovery } from './discovery.ts';
 
 export interface Callers {
-  /** The authority that every certificate of the cluster is from. */
-  authority(): Promise<Authority>;
   /** A client that shows the certificate of an identity, such as `bank/alpha`, and takes any server of the authority for right. */
   client<Definition extends CompatServiceDefinition>(definition: Definition, address: string, identity: string): Promise<Client<Definition>>;
   /** As `client`, with any certificate, or none. */
   clientWith<Definition extends CompatServiceDefinition>(definition: Definition, address: string, tls: ClientTls): Client<Definition>;
   /** Sends bytes to a method, `/package.Service/Method`, and returns the bytes of the answer. */
   send(address: string, identity: string, path: string, bytes: Uint8Array, token?: string): Promise<Uint8Array>;
+  /**
+   * Begins a health check whose request is not complete until `finish` is called, so that the server has a call under way until then. The server has
+   * it when this resolves; `finish` resolves when it has been answered.
+   */
+  callInTwoParts(address: string, identity: string): Promise<{ finish(): Promise<void> }>;
   close(): void;
 }
 
 export type ClientTls = TlsMaterial | Pick<TlsMaterial, 'ca'>;
 
-export function openCallers(certsDirectory: string): Callers {
+export function openCallers({ certificate }: Pick<TestDiscovery, 'certificate'>): Callers {
   const clients = createClientFactory().use(errorDetailsClientMiddleware);
   const channels: Channel[] = [];
   const byIdentity = new Map<string, Promise<Channel>>();
-
-  async function authority(): Promise<Authority> {
-    const [key, cert] = await Promise.all(['ca.key', 'ca.pem'].map((file) => readFile(join(certsDirectory, file), 'utf8')));
-    return createAuthority({ key: key!, cert: cert! });
-  }
 
   function open(address: string, tls: ClientTls): Channel {
     const channel = openChannel(address, tls);
@@ -43,15 +41,12 @@ export function openCallers(certsDirectory: string): Callers {
     const key = `${identity} ${address}`;
     const known = byIdentity.get(key);
     if (known !== undefined) return known;
-    const opening = authority()
-      .then((signer) => signer.issue({ uris: [spiffeUri(identity)] }))
-      .then((tls) => open(address, tls));
+    const opening = certificate(identity).then((tls) => open(address, tls));
     byIdentity.set(key, opening);
     return opening;
   }
 
   return {
-    authority,
     async client(definition, address, identity) {
       return clients.create(definition, await channelOf(address, identity));
     },
@@ -59,6 +54,9 @@ export function openCallers(certsDirectory: string): Callers {
     async send(address, identity, path, bytes, token) {
       const client = clients.create(byteDefinition(path), await channelOf(address, identity));
       return client.call(bytes, token === undefined ? {} : { metadata: bearer(token) });
+    },
+    async callInTwoParts(address, identity) {
+      return beginCall(address, await certificate(identity));
     },
     close() {
       for (const channel of channels) channel.close();
@@ -80,6 +78,22 @@ function openChannel(address: string, tls: ClientTls): Channel {
     'grpc.max_reconnect_backoff_ms': 200,
     'grpc.enable_http_proxy': 0,
   });
+}
+
+async function beginCall(address: string, tls: TlsMaterial): Promise<{ finish(): Promise<void> }> {
+  const connection = connectHttp2(`https://${address}`, { ...tls, servername: 'strife.local', checkServerIdentity: () => undefined });
+  await once(connection, 'connect');
+  const call = connection.request({ ':method': 'POST', ':path': '/grpc.health.v1.Health/Check', 'content-type': 'application/grpc', te: 'trailers' });
+  const answered = once(call.resume(), 'end');
+  answered.catch(() => undefined);
+  // What is sent after the head of the call is answered after the head has been read.
+  await new Promise<void>((settle, fail) => void connection.ping((error) => (error === null ? settle() : fail(error))));
+  return {
+    async finish() {
+      call.end(Buffer.alloc(5));
+      await answered.finally(() => connection.destroy());
+    },
+  };
 }
 
 /** A service of one method that takes and gives bytes. */

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import type { Cluster, Exit } from '@strife/cluster';
 import { compileCache } from './compile-cache.ts';
+import type { TestDiscovery } from './discovery.ts';
 
 export interface ServiceRun {
   readonly pid: number;
@@ -68,8 +69,8 @@ export function runService(role: 'gateway' | 'bank', args: readonly string[], { 
 }
 
 /** The flags of a service that is to run like those of a cluster; the changes, by flag, win. */
-export function serviceArgs({ directories }: Pick<Cluster, 'directories'>, name: string, changes: Readonly<Record<string, string>> = {}): string[] {
+export function serviceArgs({ directories, discovery }: Pick<Cluster, 'directories'> & { discovery: TestDiscovery }, name: string, changes: Readonly<Record<string, string>> = {}): string[] {
   const { data, registry, certs, logs } = directories;
-  const flags = { name, port: '0', 'data-dir': data, 'registry-dir': registry, 'certs-dir': certs, 'log-dir': logs, ...changes };
+  const flags = { name, port: '0', 'data-dir': data, 'registry-dir': registry, 'certs-dir': certs, 'log-dir': logs, ...discovery.flags, ...changes };
   return Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
 }

@@ -9,8 +9,11 @@ import { openConsulRegistry } from '../consul-registry.ts';
 import { bank, idsOf, record, type Recorded } from '../registry-contract.ts';
 import type { Registry, RegistryProblem } from '../registry.ts';
 
-/** How soon a change is heard: a killed process is hidden when its TTL of a second has run out and the agent has told the catalog. */
-export const HEARD_WITHIN_MS = 2500;
+/**
+ * How soon a change is heard, at the latest: a killed process is hidden when its TTL of a second has run out and the agent has told the catalog.
+ * On a machine with time for it that takes well under 2.5 s; tests run beside others, which the agent has to share it with.
+ */
+export const HEARD_WITHIN_MS = 10_000;
 /** An outage, the agent's start and its election. */
 export const BACK_WITHIN_MS = 15_000;
 

@@ -9,3 +9,4 @@ export {
 } from './test-gateway.ts';
 export { refusal, type RefusalInfo } from './refusal.ts';
 export { TEST_PASSWORD, testBank, type TestBank } from './test-bank.ts';
+export { startTestLine, type TestLine } from './test-line.ts';

@@ -9,6 +9,7 @@ import { refusal } from './refusal.ts';
 /** Every account's password. */
 export const TEST_PASSWORD = 'correct horse';
 const SESSION_MS = 60 * 60 * 1000;
+const REFRESH_MS = 24 * SESSION_MS;
 
 interface Account {
   currency: string;
@@ -17,14 +18,34 @@ interface Account {
   entries: Entry[];
 }
 
+export interface TestLogin {
+  account: string;
+  token: string;
+  expiresAtMs: number;
+  currency: string;
+  refreshToken: string;
+  refreshExpiresAtMs: number;
+}
+
+/** A refresh token: whose login it belongs to, and the request that used it up. */
+interface Refresh {
+  family: Set<string>;
+  account: string;
+  used?: { requestId: string; answer: TestLogin };
+}
+
 /** Accounts by name, such as `alpha/alice`, and what happened to them. */
 export interface TestBank {
   readonly accounts: ReadonlyMap<string, Account>;
   readonly transfers: ReadonlyMap<string, Transfer>;
   /** Tokens that are logged in, and whose they are. */
   readonly sessions: ReadonlyMap<string, string>;
-  login(account: string, password: string): { token: string; expiresAtMs: number; currency: string };
+  login(account: string, password: string): TestLogin;
+  /** The same answer for the same request; another request with a used token ends the session. Throws UNAUTHENTICATED. */
+  refresh(refreshToken: string, requestId: string): TestLogin;
   logout(token: string): void;
+  /** The tokens given so far are refused from now on; their refresh tokens still count. */
+  expireTokens(): void;
   /** The account that a token speaks for. Throws UNAUTHENTICATED. */
   payer(token: string): string;
   /** Pays, declines, or replays. Throws ALREADY_EXISTS for a used id with other content. */
@@ -41,6 +62,23 @@ export function testBank(): TestBank {
   );
   const transfers = new Map<string, Transfer>();
   const sessions = new Map<string, string>();
+  const expired = new Set<string>();
+  const families = new Map<string, Set<string>>();
+  const refreshes = new Map<string, Refresh>();
+  const begin = (name: string, family: Set<string>): TestLogin => {
+    const token = randomUUID();
+    const refreshToken = randomUUID();
+    sessions.set(token, name);
+    families.set(token, family.add(token));
+    refreshes.set(refreshToken, { family, account: name });
+    const { currency } = accounts.get(name)!;
+    const expiresAtMs = Date.now() + SESSION_MS;
+    return { account: name, token, expiresAtMs, currency, refreshToken, refreshExpiresAtMs: Date.now() + REFRESH_MS };
+  };
+  const end = (family: Set<string>): void => {
+    for (const token of family) sessions.delete(token);
+    for (const [text, refresh] of refreshes) if (refresh.family === family) refreshes.delete(text);
+  };
   return {
     accounts,
     transfers,
@@ -50,17 +88,33 @@ export function testBank(): TestBank {
       if (!account || password !== TEST_PASSWORD) {
         throw refusal(Status.UNAUTHENTICATED, 'wrong bank, user name or password', { reason: 'WRONG_CREDENTIALS' });
       }
-      const token = randomUUID();
-      sessions.set(token, name);
-      return { token, expiresAtMs: Date.now() + SESSION_MS, currency: account.currency };
+      return begin(name, new Set());
+    },
+    refresh(refreshToken, requestId) {
+      const refresh = refreshes.get(refreshToken);
+      if (refresh?.used?.requestId === requestId) return refresh.used.answer;
+      if (!refresh || refresh.used) {
+        if (!refresh) throw refusal(Status.UNAUTHENTICATED, 'the session was ended', { reason: 'SESSION_REVOKED', outcome: 'NOT_APPLIED' });
+        end(refresh.family);
+        throw refusal(Status.UNAUTHENTICATED, 'the refresh token was used before', { reason: 'REFRESH_TOKEN_REUSED', outcome: 'NOT_APPLIED' });
+      }
+      const answer = begin(refresh.account, refresh.family);
+      refresh.used = { requestId, answer };
+      return answer;
     },
     logout(token) {
-      sessions.delete(token);
+      end(families.get(token) ?? new Set());
+    },
+    expireTokens() {
+      for (const token of sessions.keys()) expired.add(token);
     },
     payer(token) {
       const name = sessions.get(token);
+      if (name !== undefined && expired.has(token)) {
+        throw refusal(Status.UNAUTHENTICATED, 'the token has expired', { reason: 'TOKEN_EXPIRED', outcome: 'NOT_APPLIED' });
+      }
       if (name !== undefined) return name;
-      throw refusal(Status.UNAUTHENTICATED, 'the session is over; log in again', { reason: 'SESSION_INVALID' });
+      throw refusal(Status.UNAUTHENTICATED, 'the session is over; log in again', { reason: 'TOKEN_REVOKED' });
     },
     pay(payer, request) {
       const known = transfers.get(request.id);
@@ -77,7 +131,8 @@ function decide(accounts: Map<string, Account>, payer: string, request: CreateTr
   const from = accounts.get(payer)!;
   const payee = `${request.to?.bank}/${request.to?.account}`;
   const to = accounts.get(payee);
-  const declineReason = reasonToDecline(from, to, minorUnits, currency);
+  const isExpired = request.expiresAtUnixMs !== 0n && request.expiresAtUnixMs <= BigInt(Date.now());
+  const declineReason = isExpired ? DeclineReason.EXPIRED : reasonToDecline(from, to, minorUnits, currency);
   if (declineReason === DeclineReason.UNSPECIFIED && to) {
     settle(from, request, payee, -minorUnits);
     settle(to, request, payer, minorUnits);

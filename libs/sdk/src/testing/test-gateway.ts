@@ -6,16 +6,18 @@ import { errorDetailsServerMiddleware, ErrorInfo, RichServerError } from 'nice-g
 import {
   AccountServiceDefinition,
   SessionServiceDefinition,
+  TransferEventKind,
   TransferServiceDefinition,
   type AccountServiceImplementation,
   type CreateTransferRequest,
   type SessionServiceImplementation,
+  type Transfer,
   type TransferResult,
   type TransferServiceImplementation,
 } from '@strife/stubs/gateway';
 import { Outcome } from '@strife/stubs/type';
 import { createAuthority, spiffeUri, type Authority, type TlsMaterial } from '@strife/certs';
-import { accountName, testBank, type TestBank } from './test-bank.ts';
+import { accountName, testBank, type TestBank, type TestLogin } from './test-bank.ts';
 
 /** Done in place of a call, which `proceed` would make. What it returns is the response. */
 export type Fault = (proceed: () => Promise<unknown>, context: CallContext) => Promise<unknown>;
@@ -34,6 +36,8 @@ export interface TestGateway {
   readonly payments: CreateTransferRequest[];
   /** The next call of the method meets this fault; call again for the one after. */
   failNext(method: string, fault: Fault): void;
+  /** Answers to messages with a payment to that bank wait until it is released, as a gateway waits for a slow bank. */
+  slowDown(bankName: string): { release(): void };
   /** Drops the faults that no call has met. */
   heal(): void;
   /** Ends all connections at once, as a killed process does. */
@@ -56,11 +60,12 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const calls: string[] = [];
   const payments: CreateTransferRequest[] = [];
   const faults = new Map<string, Fault[]>();
+  const slow: SlowBanks = new Map();
 
   const server = createServer().use(errorDetailsServerMiddleware).use(faulty(calls, faults));
   server.add(SessionServiceDefinition, sessionService(bank));
   server.add(AccountServiceDefinition, accountService(bank));
-  server.add(TransferServiceDefinition, transferService(bank, payments));
+  server.add(TransferServiceDefinition, transferService(bank, payments, slow));
   const pair = { private_key: Buffer.from(own.key), cert_chain: Buffer.from(own.cert) };
   const credentials = ServerCredentials.createSsl(Buffer.from(own.ca), [pair], true);
   const port = await server.listen(`127.0.0.1:${options.port ?? 0}`, credentials);
@@ -74,6 +79,16 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     payments,
     failNext(method, fault) {
       faults.set(method, [...(faults.get(method) ?? []), fault]);
+    },
+    slowDown(bankName) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      slow.set(bankName, promise);
+      return {
+        release() {
+          slow.delete(bankName);
+          resolve();
+        },
+      };
     },
     heal: () => faults.clear(),
     kill: () => server.forceShutdown(),
@@ -104,9 +119,10 @@ export const hang: Fault = (_proceed, context) =>
 function sessionService(bank: TestBank): SessionServiceImplementation {
   return {
     async login({ bank: bankName, username, password }) {
-      const { token, expiresAtMs, currency } = bank.login(`${bankName}/${username}`, password);
-      const account = { bank: bankName, account: username };
-      return { token, expiresAtUnixMs: BigInt(expiresAtMs), account, currency };
+      return loginAnswer(bank.login(`${bankName}/${username}`, password));
+    },
+    async refresh({ refreshToken, requestId }) {
+      return loginAnswer(bank.refresh(refreshToken, requestId));
     },
     async logout(_request, context) {
       const token = tokenOf(context);
@@ -114,6 +130,17 @@ function sessionService(bank: TestBank): SessionServiceImplementation {
       bank.logout(token);
       return {};
     },
+  };
+}
+
+function loginAnswer({ account, token, currency, expiresAtMs, refreshToken, refreshExpiresAtMs }: TestLogin) {
+  return {
+    token,
+    expiresAtUnixMs: BigInt(expiresAtMs),
+    account: accountName(account),
+    currency,
+    refreshToken,
+    refreshExpiresAtUnixMs: BigInt(refreshExpiresAtMs),
   };
 }
 
@@ -135,24 +162,39 @@ function accountService(bank: TestBank): AccountServiceImplementation {
   };
 }
 
-function transferService(bank: TestBank, payments: CreateTransferRequest[]): TransferServiceImplementation {
+/** By name: what an answer about the bank waits for. */
+type SlowBanks = Map<string, Promise<void>>;
+
+function transferService(bank: TestBank, payments: CreateTransferRequest[], slow: SlowBanks): TransferServiceImplementation {
   return {
     async createTransfer(request, context) {
       payments.push(request);
-      return { transfer: bank.pay(bank.payer(tokenOf(context)), request) };
+      const transfer = bank.pay(bank.payer(tokenOf(context)), request);
+      await slow.get(request.to?.bank ?? '');
+      return { transfer };
     },
     async batchCreateTransfers({ items }, context) {
       const payer = bank.payer(tokenOf(context));
       payments.push(...items);
-      return { results: items.map((item) => ({ result: batchResult(bank, payer, item) })) };
+      const results = items.map((item) => ({ result: batchResult(bank, payer, item) }));
+      await Promise.all(items.map(({ to }) => slow.get(to?.bank ?? '') ?? Promise.resolve()));
+      return { results };
     },
     async getTransfer({ id }, context) {
       bank.payer(tokenOf(context));
-      const transfer = bank.transfers.get(id);
-      if (transfer) return { transfer };
-      throw new RichServerError(5, 'no such transfer', [
-        ErrorInfo.fromPartial({ domain: 'strife', reason: 'NO_SUCH_TRANSFER', metadata: { field: 'id' } }),
-      ]);
+      return { transfer: existing(bank, id) };
+    },
+    async explainTransfer({ id }, context) {
+      bank.payer(tokenOf(context));
+      const transfer = existing(bank, id);
+      return {
+        transfer,
+        events: [
+          { atUnixMs: transfer.createdAtUnixMs, place: 'gateway test', kind: TransferEventKind.ATTEMPT, attempt: 1, detail: 'asks both banks' },
+          { place: 'gateway test', kind: 99 as TransferEventKind, detail: 'something new' },
+        ],
+        missing: [{ place: 'bank beta', detail: 'bank beta cannot be reached' }],
+      };
     },
     async listTransfers({ pageSize, pageToken }, context) {
       const name = bank.payer(tokenOf(context));
@@ -161,6 +203,14 @@ function transferService(bank: TestBank, payments: CreateTransferRequest[]): Tra
       return { transfers: page.items, nextPageToken: page.nextPageToken };
     },
   };
+}
+
+function existing(bank: TestBank, id: string): Transfer {
+  const transfer = bank.transfers.get(id);
+  if (transfer) return transfer;
+  throw new RichServerError(5, 'no such transfer', [
+    ErrorInfo.fromPartial({ domain: 'strife', reason: 'NO_SUCH_TRANSFER', metadata: { field: 'id' } }),
+  ]);
 }
 
 function batchResult(bank: TestBank, payer: string, item: CreateTransferRequest): TransferResult['result'] {

@@ -33,7 +33,7 @@ export interface AuditOptions {
 /**
  * Reads every store in one consistent snapshot and proves invariants 1 to 5, also while the services run. What one store says is
  * exact. What two stores say differently counts when it persists in fresh snapshots for about a second; on stopped stores that
- * changes nothing. Memory grows with accounts, not with transfers.
+ * changes nothing. Memory grows with what is in doubt or wrong, not with accounts or transfers.
  *
  * Throws StoreError for a missing file, StoreSchemaError for a wrong one.
  */
@@ -64,7 +64,7 @@ export function auditStores(options: AuditOptions): AuditReport {
   return {
     ok: violations.length === 0,
     banks: books.map(({ bank, accounts, entries, totals }, index) => ({
-      name: bank, accounts: accounts.size, legs: pass.legs[index] ?? 0, entries, totals,
+      name: bank, accounts, legs: pass.legs[index] ?? 0, entries, totals,
     })),
     transfersChecked: pass.transfers,
     inDoubt: pass.inDoubt,

@@ -1,12 +1,14 @@
 // One bank's books, read by themselves: invariants 1 and 5 for accounts, entries and deposits.
+//
+// Accounts and entries are read side by side in the order of accounts, so memory grows with neither: what is kept is the bank's own
+// accounts, one a peer and currency, and the customers who have something in doubt.
 
 import type { Account } from '@strife/ledger';
 import { ACCOUNT_KINDS } from '../account-table.ts';
 import type { Finding } from './audit-report.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** An account while its books are proved. There is one for every account of the bank: memory grows with accounts, not with transfers. */
-export interface BookAccount {
+interface BookAccount {
   readonly id: number;
   readonly kind: Account['kind'];
   readonly name: string;
@@ -18,7 +20,13 @@ export interface BookAccount {
   readonly lastEntry: bigint | null;
   /** For people: `alpha/alice`, `alpha/clearing/beta/EUR`. */
   readonly label: string;
-  /** What prepared legs hold and expect, filled while the legs are read. */
+}
+
+/** What an account says that it holds and expects, and what its prepared legs do, which is added while the legs are read. */
+export interface Holds {
+  readonly label: string;
+  readonly held: bigint;
+  readonly incoming: bigint;
   expectedHeld: bigint;
   expectedIncoming: bigint;
 }
@@ -26,33 +34,62 @@ export interface BookAccount {
 export interface Books {
   readonly bank: string;
   readonly snapshot: Snapshot;
-  readonly accounts: ReadonlyMap<number, BookAccount>;
-  readonly byName: ReadonlyMap<string, BookAccount>;
+  readonly accounts: number;
   readonly entries: number;
+  /** Clearing accounts, by name: "beta/EUR". */
+  readonly clearing: ReadonlyMap<string, { readonly id: number; readonly currency: string; readonly posted: bigint; readonly label: string }>;
   readonly totals: Readonly<Record<string, string>>;
+  /** By account; undefined when there is no such account. Only while the snapshot is open. */
+  holdsOf(accountId: number): Holds | undefined;
+  /** A customer's account by its name. Only while the snapshot is open. */
+  customerId(name: string): number | undefined;
+  /** Those of accounts that hold or expect something, or were asked for. */
+  readonly holds: ReadonlyMap<number, Holds>;
 }
 
 type Report = (finding: Finding) => void;
 
-/** Reads all accounts and proves what does not need the legs. */
+/** Reads all accounts and entries and proves what does not need the legs. */
 export function proveBooks(snapshot: Snapshot, report: Report): Books {
   const bank = snapshot.name;
-  const accounts = readAccounts(snapshot);
-  const entries = proveChains(snapshot, accounts, report);
-  proveDeposits(snapshot, accounts, report);
-  const totals = proveTotals(bank, accounts, report);
-  for (const account of accounts.values()) {
+  const holds = new Map<number, Holds>();
+  const internal = new Map<number, BookAccount>();
+  const totals = createTotals();
+  const chains = openChains(snapshot, report);
+  let accounts = 0;
+  for (const account of readAccounts(snapshot)) {
+    accounts += 1;
+    chains.prove(account);
+    totals.add(account);
+    if (account.kind !== 'customer') internal.set(account.id, account);
+    if (account.held !== 0n || account.incoming !== 0n) holds.set(account.id, holdsOf(account));
     if (account.floor !== null && account.posted - account.held < account.floor) {
       report({ invariant: 5, message: `available is below the floor at ${bank}`, id: account.label });
     }
   }
-  const byName = new Map([...accounts.values()].map((account) => [`${account.kind} ${account.name}`, account]));
-  return { bank, snapshot, accounts, byName, entries, totals };
+  const entries = chains.finish();
+  const find = findAccounts(snapshot);
+  proveDeposits(snapshot, internal, find.byId, report);
+  const clearing = [...internal.values()].filter(({ kind }) => kind === 'clearing');
+  return {
+    bank, snapshot, accounts, entries, holds,
+    totals: totals.prove(bank, report),
+    clearing: new Map(clearing.map((account) => [account.name, account])),
+    customerId: find.customerId,
+    holdsOf(accountId) {
+      const known = holds.get(accountId);
+      const account = known === undefined ? find.byId(accountId) : undefined;
+      if (account === undefined) return known;
+      const found = holdsOf(account);
+      holds.set(accountId, found);
+      return found;
+    },
+  };
 }
 
 /** Once all legs were read: what is held is what they hold. */
-export function proveHolds({ bank, accounts }: Books, report: Report): void {
-  for (const { held, incoming, expectedHeld, expectedIncoming, label } of accounts.values()) {
+export function proveHolds({ bank, holds }: Books, report: Report): void {
+  for (const { held, incoming, expectedHeld, expectedIncoming, label } of holds.values()) {
     if (held !== expectedHeld) report({ invariant: 5, message: `held is not the sum of the prepared legs that take at ${bank}`, id: label });
     if (incoming !== expectedIncoming) {
       report({ invariant: 5, message: `incoming is not the sum of the prepared legs that give at ${bank}`, id: label });
@@ -60,55 +97,93 @@ export function proveHolds({ bank, accounts }: Books, report: Report): void {
   }
 }
 
-const KIND_NAMES = new Map(Object.entries(ACCOUNT_KINDS).map(([kind, number]) => [BigInt(number), kind as Account['kind']]));
-
-function readAccounts(snapshot: Snapshot): Map<number, BookAccount> {
-  const accounts = new Map<number, BookAccount>();
-  for (const row of snapshot.rows('SELECT id, kind, name, currency, posted, held, incoming, floor, last_entry FROM accounts')) {
-    const [id, kindNumber, name, currency, posted, held, incoming, floor, lastEntry] = row as [
-      bigint, bigint, string, string, bigint, bigint, bigint, bigint | null, bigint | null,
-    ];
-    const kind = KIND_NAMES.get(kindNumber) ?? 'customer';
-    const label = kind === 'customer' ? `${snapshot.name}/${name}` : `${snapshot.name}/${kind}/${name}`;
-    accounts.set(Number(id), {
-      id: Number(id), kind, name, currency, posted, held, incoming, floor, lastEntry, label, expectedHeld: 0n, expectedIncoming: 0n,
-    });
-  }
-  return accounts;
+function holdsOf({ label, held, incoming }: BookAccount): Holds {
+  return { label, held, incoming, expectedHeld: 0n, expectedIncoming: 0n };
 }
 
-/** Replays all entries in the order in which they were written, and counts them. */
-function proveChains(snapshot: Snapshot, accounts: ReadonlyMap<number, BookAccount>, report: Report): number {
+const KIND_NAMES = new Map(Object.entries(ACCOUNT_KINDS).map(([kind, number]) => [BigInt(number), kind as Account['kind']]));
+const ACCOUNT_COLUMNS = 'id, kind, name, currency, posted, held, incoming, floor, last_entry';
+
+function* readAccounts(snapshot: Snapshot): Generator<BookAccount> {
+  for (const row of snapshot.rows(`SELECT ${ACCOUNT_COLUMNS} FROM accounts ORDER BY id`)) yield readAccount(snapshot.name, row);
+}
+
+function readAccount(bank: string, row: readonly unknown[]): BookAccount {
+  const [id, kindNumber, name, currency, posted, held, incoming, floor, lastEntry] = row as [
+    bigint, bigint, string, string, bigint, bigint, bigint, bigint | null, bigint | null,
+  ];
+  const kind = KIND_NAMES.get(kindNumber) ?? 'customer';
+  const label = kind === 'customer' ? `${bank}/${name}` : `${bank}/${kind}/${name}`;
+  return { id: Number(id), kind, name, currency, posted, held, incoming, floor, lastEntry, label };
+}
+
+function findAccounts(snapshot: Snapshot): { byId(id: number): BookAccount | undefined; customerId(name: string): number | undefined } {
+  const byId = snapshot.lookup(`SELECT ${ACCOUNT_COLUMNS} FROM accounts WHERE id = ?`);
+  const byName = snapshot.lookup(`SELECT id FROM accounts WHERE kind = ${ACCOUNT_KINDS.customer} AND name = ?`);
+  return {
+    byId(id) {
+      const row = byId(id);
+      return row && readAccount(snapshot.name, row);
+    },
+    customerId(name) {
+      const row = byName(name);
+      return row && Number(row[0]);
+    },
+  };
+}
+
+type ChainEntry = [accountId: bigint, seq: bigint, amount: bigint, posted: bigint, previous: bigint | null];
+
+/** Replays each account's entries in the order in which they were written. SQLite sorts outside memory. */
+function openChains(snapshot: Snapshot, report: Report): { prove(account: BookAccount): void; finish(): number } {
   const bank = snapshot.name;
-  const heads = new Map<number, { seq: bigint; posted: bigint }>();
+  const entries = snapshot.rows('SELECT account_id, seq, amount, posted, previous FROM entries ORDER BY account_id, seq')[Symbol.iterator]();
+  let next = advance();
   let count = 0;
-  for (const row of snapshot.rows('SELECT seq, account_id, amount, posted, previous FROM entries ORDER BY seq')) {
-    const [seq, accountId, amount, posted, previous] = row as [bigint, bigint, bigint, bigint, bigint | null];
-    const id = Number(accountId);
-    const label = accounts.get(id)?.label;
-    const head = heads.get(id);
-    count += 1;
-    if (label === undefined) {
-      report({ invariant: 1, message: `entries of an account that does not exist at ${bank}`, id: `${bank}/#${id}` });
-      continue;
-    }
-    if (previous !== (head?.seq ?? null)) report({ invariant: 1, message: `the chain of entries is broken at ${bank}`, id: label });
-    if (posted !== (head?.posted ?? 0n) + amount) {
-      report({ invariant: 1, message: `an entry's balance is not the one before plus its amount at ${bank}`, id: label });
-    }
-    if (head === undefined) heads.set(id, { seq, posted });
-    else Object.assign(head, { seq, posted });
+
+  function advance(): ChainEntry | undefined {
+    const { done, value } = entries.next();
+    return done === true ? undefined : (value as unknown as ChainEntry);
   }
-  for (const { id, posted, lastEntry, label } of accounts.values()) {
-    const head = heads.get(id);
-    if (posted !== (head?.posted ?? 0n)) report({ invariant: 1, message: `an account's balance is not the sum of its entries at ${bank}`, id: label });
-    if (lastEntry !== (head?.seq ?? null)) report({ invariant: 1, message: `an account does not point at its last entry at ${bank}`, id: label });
+
+  /** Entries of accounts below this one, which are none. */
+  function skipTo(accountId: bigint | undefined): void {
+    for (; next !== undefined && (accountId === undefined || next[0] < accountId); next = advance()) {
+      count += 1;
+      report({ invariant: 1, message: `entries of an account that does not exist at ${bank}`, id: `${bank}/#${next[0]}` });
+    }
   }
-  return count;
+
+  return {
+    /** Accounts come in the order of their ids. */
+    prove({ id, posted, lastEntry, label }) {
+      const accountId = BigInt(id);
+      skipTo(accountId);
+      let head: { readonly seq: bigint; readonly posted: bigint } | undefined;
+      for (; next?.[0] === accountId; next = advance()) {
+        const [, seq, amount, balance, previous] = next;
+        count += 1;
+        if (previous !== (head?.seq ?? null)) report({ invariant: 1, message: `the chain of entries is broken at ${bank}`, id: label });
+        if (balance !== (head?.posted ?? 0n) + amount) {
+          report({ invariant: 1, message: `an entry's balance is not the one before plus its amount at ${bank}`, id: label });
+        }
+        head = { seq, posted: balance };
+      }
+      if (posted !== (head?.posted ?? 0n)) report({ invariant: 1, message: `an account's balance is not the sum of its entries at ${bank}`, id: label });
+      if (lastEntry !== (head?.seq ?? null)) report({ invariant: 1, message: `an account does not point at its last entry at ${bank}`, id: label });
+    },
+    /** How many entries there are. */
+    finish() {
+      skipTo(undefined);
+      return count;
+    },
+  };
 }
 
 /** Every deposit has two entries that sum to zero, from equity to its account, and no other entry is without a transfer. */
-function proveDeposits(snapshot: Snapshot, accounts: ReadonlyMap<number, BookAccount>, report: Report): void {
+function proveDeposits(
+  snapshot: Snapshot, internal: ReadonlyMap<number, BookAccount>, byId: (id: number) => BookAccount | undefined, report: Report,
+): void {
   const bank = snapshot.name;
   let deposits = 0n;
   const rows = snapshot.rows(`
@@ -119,9 +194,9 @@ function proveDeposits(snapshot: Snapshot, accounts: ReadonlyMap<number, BookAcc
   for (const row of rows) {
     const [accountId, amount, from, out, to, into] = row as (bigint | null)[];
     deposits += 1n;
-    const fromEquity = typeof from === 'bigint' && accounts.get(Number(from))?.kind === 'equity';
+    const fromEquity = typeof from === 'bigint' && internal.get(Number(from))?.kind === 'equity';
     if (!fromEquity || to !== accountId || into !== amount || typeof out !== 'bigint' || -out !== amount) {
-      report({ invariant: 1, message: `a deposit is not two entries that sum to zero at ${bank}`, id: accounts.get(Number(accountId))?.label ?? `${bank}/#${accountId}` });
+      report({ invariant: 1, message: `a deposit is not two entries that sum to zero at ${bank}`, id: byId(Number(accountId))?.label ?? `${bank}/#${accountId}` });
     }
   }
   const [[loose] = [0n]] = snapshot.rows('SELECT count(*) FROM entries WHERE transfer_id IS NULL') as Iterable<[bigint]>;
@@ -130,17 +205,22 @@ function proveDeposits(snapshot: Snapshot, accounts: ReadonlyMap<number, BookAcc
   }
 }
 
-/** All accounts together sum to zero in each currency. Returns what the customers own. */
-function proveTotals(bank: string, accounts: ReadonlyMap<number, BookAccount>, report: Report): Record<string, string> {
+/** All accounts together sum to zero in each currency. */
+function createTotals(): { add(account: BookAccount): void; prove(bank: string, report: Report): Record<string, string> } {
   const sums = new Map<string, { all: bigint; customers: bigint }>();
-  for (const { currency, kind, posted } of accounts.values()) {
-    const sum = sums.get(currency) ?? { all: 0n, customers: 0n };
-    sum.all += posted;
-    if (kind === 'customer') sum.customers += posted;
-    sums.set(currency, sum);
-  }
-  for (const [currency, { all }] of sums) {
-    if (all !== 0n) report({ invariant: 1, message: `all ${currency} accounts of ${bank} together are ${all} and not zero`, id: `${bank}/${currency}` });
-  }
-  return Object.fromEntries([...sums].map(([currency, { customers }]) => [currency, String(customers)]));
+  return {
+    add({ currency, kind, posted }) {
+      const sum = sums.get(currency) ?? { all: 0n, customers: 0n };
+      sum.all += posted;
+      if (kind === 'customer') sum.customers += posted;
+      sums.set(currency, sum);
+    },
+    /** Returns what the customers own. */
+    prove(bank, report) {
+      for (const [currency, { all }] of sums) {
+        if (all !== 0n) report({ invariant: 1, message: `all ${currency} accounts of ${bank} together are ${all} and not zero`, id: `${bank}/${currency}` });
+      }
+      return Object.fromEntries([...sums].map(([currency, { customers }]) => [currency, String(customers)]));
+    },
+  };
 }

@@ -25,10 +25,10 @@ export function halfSettled({ legs }: TransferView, { banks }: AuditScope): Half
 export function checkClearing(books: readonly Books[], apart: ReadonlyMap<string, bigint>): Finding[] {
   const sums = new Map<string, { sum: bigint; ids: string[] }>();
   const banks = new Set(books.map(({ bank }) => bank));
-  for (const { bank, accounts } of books) {
-    for (const { kind, name, currency, posted, label } of accounts.values()) {
+  for (const { bank, clearing } of books) {
+    for (const [name, { currency, posted, label }] of clearing) {
       const peer = peerOfClearing(name);
-      if (kind !== 'clearing' || !banks.has(peer)) continue;
+      if (!banks.has(peer)) continue;
       const pair = pairOf(bank, peer, currency);
       const entry = sums.get(pair) ?? { sum: 0n, ids: [] };
       entry.sum += posted;
@@ -45,8 +45,8 @@ export function checkClearing(books: readonly Books[], apart: ReadonlyMap<string
 
 /** Banks that the books have clearing accounts towards, and that are not audited. */
 export function peersNotAudited(books: readonly Books[], { banks }: AuditScope): string[] {
-  const clearing = books.flatMap(({ accounts }) => [...accounts.values()].filter(({ kind }) => kind === 'clearing'));
-  return [...new Set(clearing.map(({ name }) => peerOfClearing(name)))].filter((peer) => !banks.has(peer)).sort();
+  const names = books.flatMap(({ clearing }) => [...clearing.keys()]);
+  return [...new Set(names.map(peerOfClearing))].filter((peer) => !banks.has(peer)).sort();
 }
 
 /** `beta/EUR` is the account towards beta. */

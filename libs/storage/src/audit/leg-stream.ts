@@ -4,7 +4,7 @@ import { blobToId, idToBlob } from '../ids.ts';
 import type { StoredLeg } from '../ledger-store.ts';
 import { LEG_COLUMNS, readLeg } from '../leg-rows.ts';
 import type { Finding } from './audit-report.ts';
-import type { BookAccount, Books } from './bank-books.ts';
+import type { Books } from './bank-books.ts';
 import { mergeByKey, type Keyed } from './ordered-merge.ts';
 import type { Snapshot } from './snapshot.ts';
 import { isSettled } from './transfer-rules.ts';
@@ -50,7 +50,7 @@ export function checkEntries(books: Books, { key, leg, entries }: BankTransfer, 
   const { amountMinor } = leg.terms.body;
   const [one, two] = entries;
   const once =
-    entries.length === 2 && one?.accountId === from?.id && one?.amount === -amountMinor && two?.accountId === to?.id && two?.amount === amountMinor;
+    entries.length === 2 && one?.accountId === from && one?.amount === -amountMinor && two?.accountId === to && two?.amount === amountMinor;
   if (!once) report({ invariant: 4, message: `settled, but its entries do not move its amount exactly once at ${bank}`, id });
 }
 
@@ -89,24 +89,26 @@ function logNames(snapshot: Snapshot): (number: number) => string {
   return (number) => names.get(number) ?? `#${number}`;
 }
 
-/** The accounts that a leg's money leaves and reaches, at its own bank. */
-function accountsOf({ accounts, byName }: Books, { accountId, terms }: StoredLeg): [BookAccount | undefined, BookAccount | undefined] {
+/** The ids of the accounts that a leg's money leaves and reaches, at its own bank. */
+function accountsOf({ clearing, customerId }: Books, { accountId, terms }: StoredLeg): [number | undefined, number | undefined] {
   if (terms === undefined) return [undefined, undefined];
   const { side, body } = terms;
-  const own = accountId === null ? undefined : accounts.get(accountId);
+  const own = accountId ?? undefined;
   switch (side) {
     case 'debit':
-      return [own, byName.get(`clearing ${body.to.bank}/${body.currency}`)];
+      return [own, clearing.get(`${body.to.bank}/${body.currency}`)?.id];
     case 'credit':
-      return [byName.get(`clearing ${body.from.bank}/${body.currency}`), own];
+      return [clearing.get(`${body.from.bank}/${body.currency}`)?.id, own];
     case 'both':
-      return [own, byName.get(`customer ${body.to.account}`)];
+      return [own, customerId(body.to.account)];
   }
 }
 
 function addHold(books: Books, leg: StoredLeg): void {
   const [from, to] = accountsOf(books, leg);
   const amount = leg.terms?.body.amountMinor ?? 0n;
-  if (from !== undefined) from.expectedHeld += amount;
-  if (to !== undefined) to.expectedIncoming += amount;
+  const taken = from === undefined ? undefined : books.holdsOf(from);
+  const given = to === undefined ? undefined : books.holdsOf(to);
+  if (taken !== undefined) taken.expectedHeld += amount;
+  if (given !== undefined) given.expectedIncoming += amount;
 }

@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { StoreError, StoreSchemaError, openingError } from '../store-error.ts';
 import { checkIdentity, type StoreKind } from '../store-file.ts';
 
@@ -14,6 +14,8 @@ export interface Snapshot {
   readonly name: string;
   /** Rows as arrays, integers as bigints, one at a time. */
   rows(sql: string, ...values: SQLInputValue[]): Iterable<readonly SQLOutputValue[]>;
+  /** A query of one row that is asked often: rows as `rows` has them. */
+  lookup(sql: string): (...values: SQLInputValue[]) => readonly SQLOutputValue[] | undefined;
   close(): void;
 }
 
@@ -49,14 +51,28 @@ function readingFrom(database: DatabaseSync, path: string, name: string): Snapsh
     name,
     *rows(sql, ...values) {
       try {
-        const statement = database.prepare(sql);
-        statement.setReturnArrays(true);
-        statement.setReadBigInts(true);
-        yield* statement.iterate(...values) as unknown as Iterable<readonly SQLOutputValue[]>;
+        yield* prepare(sql).iterate(...values) as unknown as Iterable<readonly SQLOutputValue[]>;
       } catch (error) {
         throw openingError(path, error, 'a readable store');
       }
     },
+    lookup(sql) {
+      const statement = prepare(sql);
+      return (...values) => {
+        try {
+          return statement.get(...values) as unknown as readonly SQLOutputValue[] | undefined;
+        } catch (error) {
+          throw openingError(path, error, 'a readable store');
+        }
+      };
+    },
     close: () => database.close(),
   };
+
+  function prepare(sql: string): StatementSync {
+    const statement = database.prepare(sql);
+    statement.setReturnArrays(true);
+    statement.setReadBigInts(true);
+    return statement;
+  }
 }

@@ -14,7 +14,8 @@ export interface DecisionLogHarness {
 const FINGERPRINT = '00112233445566778899aabbccddeeff';
 const OTHER_FINGERPRINT = 'ffeeddccbbaa99887766554433221100';
 
-export function decisionLogContract(make: () => DecisionLogHarness): void {
+/** @param parts `decisions` leaves out revocations, known banks and timelines, which a driver for simulations does not have */
+export function decisionLogContract(make: () => DecisionLogHarness, parts: 'all' | 'decisions' = 'all'): void {
   describe('a decision log', () => {
     let harness: DecisionLogHarness;
     let log: SqliteDecisionLog;
@@ -136,6 +137,16 @@ export function decisionLogContract(make: () => DecisionLogHarness): void {
       expect(await ids(10)).toEqual([idOf(1)]);
     });
 
+    it('forgets deliveries that finish out of order, of this life and of the one before', async () => {
+      await log.decide([1, 2, 3].map((n) => proposal(n, 1)), []);
+      reopen();
+      await log.decide([4, 5, 6, 7, 8, 9].map((n) => proposal(n, 1)), []);
+      await log.decide([], [idOf(8), idOf(2), idOf(5), idOf(4), idOf(7)]);
+      expect(await ids(10)).toEqual([idOf(1), idOf(3), idOf(6), idOf(9)]);
+      reopen();
+      expect(await ids(10)).toEqual([idOf(1), idOf(3), idOf(6), idOf(9)]);
+    });
+
     it('shrugs at finished ids that it does not know or that are finished already', async () => {
       await log.decide([proposal(1, 1)], [idOf(9)]);
       await log.decide([], [idOf(1), idOf(1)]);
@@ -168,6 +179,8 @@ export function decisionLogContract(make: () => DecisionLogHarness): void {
       expect(await log.find([idOf(1)])).toEqual([undefined]);
     });
 
+    if (parts === 'decisions') return;
+
     it('keeps revocations until they expire', () => {
       const { revocations } = log;
       revocations.insert([{ issuer: 'gateway', jti: 'a', expiresAtMs: 2_000 }]);
@@ -194,6 +207,43 @@ export function decisionLogContract(make: () => DecisionLogHarness): void {
       expect([log.revocations.lastSeq(), log.revocations.after(last, 10)]).toEqual([last, []]);
       log.revocations.insert([row('d', 9_000)]);
       expect(log.revocations.after(last, 10).map(({ jti, seq }) => [jti, seq > last])).toEqual([['d', true]]);
+    });
+
+    it('keeps a revocation that now ends later for longer, under a new number, and never for less long', () => {
+      const row = (expiresAtMs: number) => ({ issuer: 'bank', jti: 'a', expiresAtMs });
+      for (const expiresAtMs of [2_000, 5_000, 3_000]) log.revocations.insert([row(expiresAtMs)]);
+      reopen();
+      expect(log.revocations.load(0)).toEqual([row(5_000)]);
+      expect(log.revocations.after(1, 10)).toEqual([{ ...row(5_000), seq: 2 }]);
+      log.revocations.deleteExpired(2_000);
+      expect(log.revocations.load(2_000)).toEqual([row(5_000)]);
+    });
+
+    it('tells what it decided, with the attempts before it, and whether that is delivered', async () => {
+      expect(log.history(idOf(1), 10)).toBeUndefined();
+      await log.decide([proposal(1, 1, { outcome: 'aborted', why: 'timeout' })], []);
+      nowMs = 2_000;
+      await log.decide([proposal(1, 4, { outcome: 'aborted', why: 'fenced' })], [idOf(1)]);
+      await log.decide([proposal(1, 1), proposal(1, 5)], []);
+      const history = {
+        row: { ...proposal(1, 5), decidedAtMs: 2_000 },
+        isDelivered: false,
+        earlier: [{ attempt: 1, why: 'timeout', createdAtMs: 900, decidedAtMs: 1_000 }, { attempt: 4, why: 'fenced', createdAtMs: 900, decidedAtMs: 2_000 }],
+      };
+      expect(log.history(idOf(1), 10)).toEqual(history);
+      reopen();
+      expect(log.history(idOf(1), 10)).toEqual(history);
+      expect(log.history(idOf(1), 1)?.earlier.map(({ attempt }) => attempt)).toEqual([4]);
+      await log.decide([], [idOf(1)]);
+      expect(log.history(idOf(1), 10)).toEqual({ ...history, isDelivered: true });
+      reopen();
+      expect(log.history(idOf(1), 10)).toEqual({ ...history, isDelivered: true });
+    });
+
+    it('tells its starts, with how the process before had ended', () => {
+      nowMs = 2_000;
+      reopen();
+      expect(log.starts.since(0, 10)).toEqual([{ startedAtMs: 1_000, before: { kind: 'nothing' } }, { startedAtMs: 2_000, before: { kind: 'stopped', atMs: 2_000 } }]);
     });
 
     it('remembers the banks that it met', () => {

@@ -70,6 +70,9 @@ export interface CoordinatorStep {
   readonly finished?: true;
 }
 
+const NOTHING: readonly CoordinatorMessage[] = [];
+const ENDED: CoordinatorState = { kind: 'ended' };
+
 /** Starts a transfer, or its next attempt, from what the log holds for the id; or answers at once from the log. */
 export function beginTransfer(request: TransferRequest, row: DecisionRow | undefined): CoordinatorStep {
   if (row !== undefined && row.fingerprint !== request.fingerprint) return answer(mismatchOf(row, request));
@@ -141,7 +144,7 @@ function onVote(state: Preparing, bank: BankName, vote: Vote | Silence): Coordin
 
 function propose(state: Preparing, verdict: Verdict, told: { mismatch?: string; replayed?: boolean } = {}): CoordinatorStep {
   const { request, attempt } = state;
-  return { state: { kind: 'deciding', request, attempt, ...told }, persist: { ...request, attempt, verdict }, send: [] };
+  return { state: { kind: 'deciding', request, attempt, ...told }, persist: { ...request, attempt, verdict }, send: NOTHING };
 }
 
 function onDecided(state: CoordinatorState & { kind: 'deciding' }, row: DecisionRow): CoordinatorStep {
@@ -167,7 +170,7 @@ function deliver(request: TransferRequest, decision: Decision, ownsRow: boolean)
 function onAcknowledged(state: CoordinatorState & { kind: 'delivering' }, bank: BankName): CoordinatorStep {
   const remaining = state.remaining.filter((other) => other !== bank);
   if (remaining.length > 0) return same({ ...state, remaining });
-  return state.ownsRow ? { state: { kind: 'ended' }, send: [], finished: true } : { state: { kind: 'ended' }, send: [] };
+  return state.ownsRow ? { state: ENDED, send: NOTHING, finished: true } : { state: ENDED, send: NOTHING };
 }
 
 /** The bank's answer is the outcome: it applied or declined in one durable write. Silence leaves it unknown. */
@@ -214,9 +217,9 @@ function timesOf(atMs: number | undefined): { createdAtMs?: number; decidedAtMs?
 }
 
 function answer(reply: TransferResult): CoordinatorStep {
-  return { state: { kind: 'ended' }, send: [], reply };
+  return { state: ENDED, send: NOTHING, reply };
 }
 
 function same(state: CoordinatorState): CoordinatorStep {
-  return { state, send: [] };
+  return { state, send: NOTHING };
 }

@@ -46,7 +46,6 @@ describe('Prepare', () => {
 
   it.each([
     ['prepared, same attempt: yes again', prepared(2), prepare(2), prepared(2), { kind: 'yes' }],
-    ['prepared, higher attempt of its log: takes the hold over', prepared(2), prepare(3), prepared(3), { kind: 'yes' }],
     ['prepared, lower attempt: fenced below the running one', prepared(2), prepare(1), prepared(2), { kind: 'fenced', fence: 1 }],
     ['prepared, other log: busy', prepared(2), prepare(2, 'L2'), prepared(2), { kind: 'busy' }],
     ['prepared, other log and higher attempt: busy', prepared(2), prepare(9, 'L2'), prepared(2), { kind: 'busy' }],
@@ -57,6 +56,18 @@ describe('Prepare', () => {
     ['declined: the same no', declined(), prepare(9), declined(), { kind: 'no', reason: 'frozen', replayed: true }],
   ] as const)('%s, without asking the ledger', (_, state, message, after, vote) => {
     expect(stepPrepare(state, message, neverAsked)).toEqual({ state: after, effect: 'none', vote });
+  });
+
+  it('prepared, higher attempt of its log: takes the hold over', () => {
+    const asked: string[] = [];
+    const ask = (how: string): undefined => void asked.push(how);
+    expect(stepPrepare(prepared(1), prepare(4), ask)).toEqual({ state: prepared(4), effect: 'none', vote: { kind: 'yes' } });
+    expect(asked).toEqual(['taken over']);
+  });
+
+  it('prepared, higher attempt of its log that comes too late: releases the hold and closes the id', () => {
+    const step = stepPrepare(prepared(1), prepare(4), (how) => (how === 'taken over' ? 'frozen' : undefined));
+    expect(step).toEqual({ state: declined(), effect: 'release', vote: { kind: 'no', reason: 'frozen', replayed: false } });
   });
 
   it.each([prepared(1), committed(1), aborted(1), declined()])('of another body is a mismatch: $kind', (state) => {

@@ -30,6 +30,9 @@ export type LedgerEffect =
   /** Both halves of a transfer inside the bank. */
   | 'apply';
 
+/** Whether a hold may begin, or go on under a later attempt: undefined, or why it is declined for ever. */
+export type MayHold = (how: 'new' | 'taken over') => Reason | undefined;
+
 export interface PrepareStep {
   readonly state: LegState;
   readonly effect: LedgerEffect;
@@ -46,10 +49,11 @@ export type DecideStep =
  *
  * The caller makes `state` and `effect` durable before it sends `vote`. Repeating the message changes nothing.
  *
- * @param mayHold asks the ledger, only when the leg would be newly held: undefined to accept, or the reason to decline for ever.
+ * @param mayHold undefined to accept, or the reason to decline for ever. Asked only when the leg would be newly held, or when a later
+ *   attempt would take its hold over. Then the ledger has nothing to say, since the amount is held; only who asks too late is declined.
  *   Votes `mismatch` leave `field` empty; the caller, who has both bodies, names it.
  */
-export function stepPrepare(state: LegState, message: PrepareMessage, mayHold: () => Reason | undefined): PrepareStep {
+export function stepPrepare(state: LegState, message: PrepareMessage, mayHold: MayHold): PrepareStep {
   if (state.kind !== 'absent' && state.fingerprint !== message.fingerprint) {
     return unchanged(state, { kind: 'mismatch', field: '' });
   }
@@ -61,7 +65,7 @@ export function stepPrepare(state: LegState, message: PrepareMessage, mayHold: (
         ? prepareNew(message, mayHold)
         : unchanged(state, { kind: 'fenced', fence: state.attempt });
     case 'prepared':
-      return prepareAgain(state, message);
+      return prepareAgain(state, message, mayHold);
     case 'committed':
       return unchanged(state, { kind: 'committed', replayed: true });
     case 'declined':
@@ -79,9 +83,9 @@ export function stepDecide(state: LegState, log: LogId, decision: Decision): Dec
   return decision.outcome === 'committed' ? commit(state, log, decision) : abort(state, log, decision);
 }
 
-function prepareNew(message: PrepareMessage, mayHold: () => Reason | undefined): PrepareStep {
+function prepareNew(message: PrepareMessage, mayHold: MayHold): PrepareStep {
   const { log, attempt, fingerprint } = message;
-  const reason = mayHold();
+  const reason = mayHold('new');
   if (reason !== undefined) {
     return { state: { kind: 'declined', fingerprint, reason }, effect: 'none', vote: { kind: 'no', reason, replayed: false } };
   }
@@ -91,13 +95,18 @@ function prepareNew(message: PrepareMessage, mayHold: () => Reason | undefined):
   return { state: { kind: 'prepared', fingerprint, attempt, log }, effect: 'hold', vote: { kind: 'yes' } };
 }
 
-function prepareAgain(state: LegState & { kind: 'prepared' }, message: PrepareMessage): PrepareStep {
+function prepareAgain(state: LegState & { kind: 'prepared' }, message: PrepareMessage, mayHold: MayHold): PrepareStep {
   if (message.log !== state.log) return unchanged(state, { kind: 'busy' });
   // The running attempt itself is alive, so only those below it are dead.
   if (message.attempt < state.attempt) return unchanged(state, { kind: 'fenced', fence: state.attempt - 1 });
-  // A higher attempt of the same log takes the hold over: it began only after the lower one's abort was durable there.
-  const takenOver = message.attempt === state.attempt ? state : { ...state, attempt: message.attempt };
-  return { state: takenOver, effect: 'none', vote: { kind: 'yes' } };
+  if (message.attempt === state.attempt) return unchanged(state, { kind: 'yes' });
+  // A higher attempt of the same log takes the hold over, or ends it: it began only after the lower one's abort was durable there.
+  const reason = mayHold('taken over');
+  if (reason !== undefined) {
+    const { fingerprint } = state;
+    return { state: { kind: 'declined', fingerprint, reason }, effect: 'release', vote: { kind: 'no', reason, replayed: false } };
+  }
+  return { state: { ...state, attempt: message.attempt }, effect: 'none', vote: { kind: 'yes' } };
 }
 
 function commit(state: LegState, log: LogId, decision: Decision): DecideStep {

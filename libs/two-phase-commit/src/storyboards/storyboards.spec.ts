@@ -18,6 +18,7 @@ describe('storyboards', () => {
       'happy-path.txt', 'decline.txt', 'timeout.txt', 'late-prepare.txt', 'gateway-crash-before-decision.txt',
       'gateway-crash-after-decision.txt', 'bank-crash-after-yes.txt', 'duplicate.txt', 'another-body.txt',
       'two-coordinators-one-log.txt', 'two-coordinators-two-logs.txt', 'inquiry.txt', 'one-phase.txt', 'sticky-decline.txt', 'fence-jump.txt',
+      'expired.txt',
     ]));
   });
 });

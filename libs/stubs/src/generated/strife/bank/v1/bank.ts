@@ -21,6 +21,75 @@ export const protobufPackage = "strife.bank.v1";
 
 export const protobufFileName = "strife/bank/v1/bank.proto";
 
+export const LegEnd = {
+  /** UNSPECIFIED - In doubt: bound by its YES, and not decided yet. */
+  UNSPECIFIED: 0,
+  SETTLED: 1,
+  /** RELEASED - Held, and let go by an abort. */
+  RELEASED: 2,
+  /** FENCED - Never held: an abort came without a hold, and attempts up to this one are dead here. */
+  FENCED: 3,
+  /** DECLINED - The id is closed here for ever. */
+  DECLINED: 4,
+  /** TAKEN_OVER - The next attempt took the hold over. */
+  TAKEN_OVER: 5,
+} as const;
+
+export type LegEnd = typeof LegEnd[keyof typeof LegEnd];
+
+export namespace LegEnd {
+  export type UNSPECIFIED = typeof LegEnd.UNSPECIFIED;
+  export type SETTLED = typeof LegEnd.SETTLED;
+  export type RELEASED = typeof LegEnd.RELEASED;
+  export type FENCED = typeof LegEnd.FENCED;
+  export type DECLINED = typeof LegEnd.DECLINED;
+  export type TAKEN_OVER = typeof LegEnd.TAKEN_OVER;
+}
+
+export function legEndFromJSON(object: any): LegEnd {
+  switch (object) {
+    case 0:
+    case "LEG_END_UNSPECIFIED":
+      return LegEnd.UNSPECIFIED;
+    case 1:
+    case "LEG_END_SETTLED":
+      return LegEnd.SETTLED;
+    case 2:
+    case "LEG_END_RELEASED":
+      return LegEnd.RELEASED;
+    case 3:
+    case "LEG_END_FENCED":
+      return LegEnd.FENCED;
+    case 4:
+    case "LEG_END_DECLINED":
+      return LegEnd.DECLINED;
+    case 5:
+    case "LEG_END_TAKEN_OVER":
+      return LegEnd.TAKEN_OVER;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum LegEnd");
+  }
+}
+
+export function legEndToJSON(object: LegEnd): string {
+  switch (object) {
+    case LegEnd.UNSPECIFIED:
+      return "LEG_END_UNSPECIFIED";
+    case LegEnd.SETTLED:
+      return "LEG_END_SETTLED";
+    case LegEnd.RELEASED:
+      return "LEG_END_RELEASED";
+    case LegEnd.FENCED:
+      return "LEG_END_FENCED";
+    case LegEnd.DECLINED:
+      return "LEG_END_DECLINED";
+    case LegEnd.TAKEN_OVER:
+      return "LEG_END_TAKEN_OVER";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum LegEnd");
+  }
+}
+
 export const Side = {
   UNSPECIFIED: 0,
   /** DEBIT - The payer's half, at the payer's bank. */
@@ -261,6 +330,33 @@ export interface AuthenticateResponse {
   /** Signed by the bank; names the account and the expiry. Opaque to everyone else. */
   grant: string;
   expiresAtUnixMs: bigint;
+  refreshToken: string;
+  refreshExpiresAtUnixMs: bigint;
+  /** Names the session at this bank: all grants and refresh tokens that came of one login. */
+  sessionId: string;
+}
+
+export interface RefreshGrantRequest {
+  refreshToken: string;
+  /** 16 to 64 characters that the client made up. */
+  requestId: string;
+}
+
+export interface RefreshGrantResponse {
+  account: string;
+  currency: string;
+  grant: string;
+  expiresAtUnixMs: bigint;
+  refreshToken: string;
+  refreshExpiresAtUnixMs: bigint;
+  sessionId: string;
+}
+
+export interface EndSessionRequest {
+  grant: string;
+}
+
+export interface EndSessionResponse {
 }
 
 export interface GetAccountRequest {
@@ -301,6 +397,66 @@ export interface ListTransfersRequest {
 export interface ListTransfersResponse {
   transfers: TransferRecord[];
   nextPageToken: string;
+}
+
+export interface ExplainTransferRequest {
+  /** 16 bytes. */
+  transferId: Buffer;
+  /** Of an account of this bank; empty when its customer is not the one who asks. */
+  grant: string;
+  /** 16 bytes, or empty with a grant. */
+  fingerprint: Buffer;
+  /** Starts of the bank's process are told from then on, and from the leg's first moment on if that was earlier; 0 for the latter alone. */
+  sinceUnixMs: bigint;
+}
+
+export interface ExplainTransferResponse {
+  /** Absent if there is none that the caller may know of. */
+  leg:
+    | LegStory
+    | undefined;
+  /** Oldest first, the newest 100 at most. */
+  starts: ProcessStart[];
+}
+
+export interface LegStory {
+  /** Only for the grant of one of its two parties, and only if the bank ever had a leg with a body. */
+  terms:
+    | TransferTerms
+    | undefined;
+  /** Oldest first, the newest 100 at most; the last one is what the leg is now. */
+  attempts: LegAttempt[];
+}
+
+export interface TransferTerms {
+  from: AccountName | undefined;
+  to: AccountName | undefined;
+  amount: Money | undefined;
+  memo: string;
+}
+
+/** What one attempt did at this bank. No balance, and nothing of the transfer but its way. */
+export interface LegAttempt {
+  /** 0 where the bank did not keep it: of a decline without a hold. */
+  attempt: number;
+  end: LegEnd;
+  /** When it was held and voted YES; 0 if it never was. */
+  preparedAtUnixMs: bigint;
+  /** 0 while in doubt. */
+  endedAtUnixMs: bigint;
+  /** Set for DECLINED. */
+  reason: DeclineReason;
+  /** The decision log that it belongs to: while in doubt, and once settled. */
+  logId: string;
+}
+
+/** One start of the bank's process. */
+export interface ProcessStart {
+  startedAtUnixMs: bigint;
+  /** The first of this store: there was no process before. */
+  isFirst: boolean;
+  /** When the process before had stopped cleanly; 0 if it had not: it was killed, or crashed. */
+  stoppedAtUnixMs: bigint;
 }
 
 /** A transfer as this bank knows it. */
@@ -346,6 +502,11 @@ export interface Leg {
   deadlineUnixMs: bigint;
   /** Index into grants; only for DEBIT and BOTH. */
   grantIndex: number;
+  /**
+   * The bank declines a leg of side DEBIT or BOTH as EXPIRED if it would begin to hold it, or let this attempt take its hold over, at this
+   * time or later; 0 for never.
+   */
+  expiresAtUnixMs: bigint;
 }
 
 export interface PrepareResponse {
@@ -510,7 +671,15 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
 };
 
 function createBaseAuthenticateResponse(): AuthenticateResponse {
-  return { account: "", currency: "", grant: "", expiresAtUnixMs: 0n };
+  return {
+    account: "",
+    currency: "",
+    grant: "",
+    expiresAtUnixMs: 0n,
+    refreshToken: "",
+    refreshExpiresAtUnixMs: 0n,
+    sessionId: "",
+  };
 }
 
 export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
@@ -529,6 +698,18 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
         throw new globalThis.Error("value provided for field message.expiresAtUnixMs of type int64 too large");
       }
       writer.uint32(32).int64(message.expiresAtUnixMs);
+    }
+    if (message.refreshToken !== "") {
+      writer.uint32(42).string(message.refreshToken);
+    }
+    if (message.refreshExpiresAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.refreshExpiresAtUnixMs) !== message.refreshExpiresAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.refreshExpiresAtUnixMs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.refreshExpiresAtUnixMs);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(58).string(message.sessionId);
     }
     return writer;
   },
@@ -578,6 +759,30 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
             message.expiresAtUnixMs = reader.int64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.refreshToken = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.refreshExpiresAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -600,6 +805,21 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
         : isSet(object.expires_at_unix_ms)
         ? BigInt(object.expires_at_unix_ms)
         : 0n,
+      refreshToken: isSet(object.refreshToken)
+        ? globalThis.String(object.refreshToken)
+        : isSet(object.refresh_token)
+        ? globalThis.String(object.refresh_token)
+        : "",
+      refreshExpiresAtUnixMs: isSet(object.refreshExpiresAtUnixMs)
+        ? BigInt(object.refreshExpiresAtUnixMs)
+        : isSet(object.refresh_expires_at_unix_ms)
+        ? BigInt(object.refresh_expires_at_unix_ms)
+        : 0n,
+      sessionId: isSet(object.sessionId)
+        ? globalThis.String(object.sessionId)
+        : isSet(object.session_id)
+        ? globalThis.String(object.session_id)
+        : "",
     };
   },
 
@@ -617,6 +837,15 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
     if (message.expiresAtUnixMs !== 0n) {
       obj.expiresAtUnixMs = message.expiresAtUnixMs.toString();
     }
+    if (message.refreshToken !== "") {
+      obj.refreshToken = message.refreshToken;
+    }
+    if (message.refreshExpiresAtUnixMs !== 0n) {
+      obj.refreshExpiresAtUnixMs = message.refreshExpiresAtUnixMs.toString();
+    }
+    if (message.sessionId !== "") {
+      obj.sessionId = message.sessionId;
+    }
     return obj;
   },
 
@@ -631,6 +860,424 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
     message.expiresAtUnixMs = (object.expiresAtUnixMs !== undefined && object.expiresAtUnixMs !== null)
       ? BigInt(object.expiresAtUnixMs)
       : 0n;
+    message.refreshToken = object.refreshToken ?? "";
+    message.refreshExpiresAtUnixMs =
+      (object.refreshExpiresAtUnixMs !== undefined && object.refreshExpiresAtUnixMs !== null)
+        ? BigInt(object.refreshExpiresAtUnixMs)
+        : 0n;
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseRefreshGrantRequest(): RefreshGrantRequest {
+  return { refreshToken: "", requestId: "" };
+}
+
+export const RefreshGrantRequest: MessageFns<RefreshGrantRequest> = {
+  encode(message: RefreshGrantRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.refreshToken !== "") {
+      writer.uint32(10).string(message.refreshToken);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefreshGrantRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefreshGrantRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.refreshToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RefreshGrantRequest {
+    return {
+      refreshToken: isSet(object.refreshToken)
+        ? globalThis.String(object.refreshToken)
+        : isSet(object.refresh_token)
+        ? globalThis.String(object.refresh_token)
+        : "",
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+    };
+  },
+
+  toJSON(message: RefreshGrantRequest): unknown {
+    const obj: any = {};
+    if (message.refreshToken !== "") {
+      obj.refreshToken = message.refreshToken;
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RefreshGrantRequest>): RefreshGrantRequest {
+    return RefreshGrantRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefreshGrantRequest>): RefreshGrantRequest {
+    const message = createBaseRefreshGrantRequest();
+    message.refreshToken = object.refreshToken ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseRefreshGrantResponse(): RefreshGrantResponse {
+  return {
+    account: "",
+    currency: "",
+    grant: "",
+    expiresAtUnixMs: 0n,
+    refreshToken: "",
+    refreshExpiresAtUnixMs: 0n,
+    sessionId: "",
+  };
+}
+
+export const RefreshGrantResponse: MessageFns<RefreshGrantResponse> = {
+  encode(message: RefreshGrantResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== "") {
+      writer.uint32(10).string(message.account);
+    }
+    if (message.currency !== "") {
+      writer.uint32(18).string(message.currency);
+    }
+    if (message.grant !== "") {
+      writer.uint32(26).string(message.grant);
+    }
+    if (message.expiresAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.expiresAtUnixMs) !== message.expiresAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.expiresAtUnixMs of type int64 too large");
+      }
+      writer.uint32(32).int64(message.expiresAtUnixMs);
+    }
+    if (message.refreshToken !== "") {
+      writer.uint32(42).string(message.refreshToken);
+    }
+    if (message.refreshExpiresAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.refreshExpiresAtUnixMs) !== message.refreshExpiresAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.refreshExpiresAtUnixMs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.refreshExpiresAtUnixMs);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(58).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefreshGrantResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefreshGrantResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.grant = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.expiresAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.refreshToken = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.refreshExpiresAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RefreshGrantResponse {
+    return {
+      account: isSet(object.account) ? globalThis.String(object.account) : "",
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      grant: isSet(object.grant) ? globalThis.String(object.grant) : "",
+      expiresAtUnixMs: isSet(object.expiresAtUnixMs)
+        ? BigInt(object.expiresAtUnixMs)
+        : isSet(object.expires_at_unix_ms)
+        ? BigInt(object.expires_at_unix_ms)
+        : 0n,
+      refreshToken: isSet(object.refreshToken)
+        ? globalThis.String(object.refreshToken)
+        : isSet(object.refresh_token)
+        ? globalThis.String(object.refresh_token)
+        : "",
+      refreshExpiresAtUnixMs: isSet(object.refreshExpiresAtUnixMs)
+        ? BigInt(object.refreshExpiresAtUnixMs)
+        : isSet(object.refresh_expires_at_unix_ms)
+        ? BigInt(object.refresh_expires_at_unix_ms)
+        : 0n,
+      sessionId: isSet(object.sessionId)
+        ? globalThis.String(object.sessionId)
+        : isSet(object.session_id)
+        ? globalThis.String(object.session_id)
+        : "",
+    };
+  },
+
+  toJSON(message: RefreshGrantResponse): unknown {
+    const obj: any = {};
+    if (message.account !== "") {
+      obj.account = message.account;
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.grant !== "") {
+      obj.grant = message.grant;
+    }
+    if (message.expiresAtUnixMs !== 0n) {
+      obj.expiresAtUnixMs = message.expiresAtUnixMs.toString();
+    }
+    if (message.refreshToken !== "") {
+      obj.refreshToken = message.refreshToken;
+    }
+    if (message.refreshExpiresAtUnixMs !== 0n) {
+      obj.refreshExpiresAtUnixMs = message.refreshExpiresAtUnixMs.toString();
+    }
+    if (message.sessionId !== "") {
+      obj.sessionId = message.sessionId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RefreshGrantResponse>): RefreshGrantResponse {
+    return RefreshGrantResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefreshGrantResponse>): RefreshGrantResponse {
+    const message = createBaseRefreshGrantResponse();
+    message.account = object.account ?? "";
+    message.currency = object.currency ?? "";
+    message.grant = object.grant ?? "";
+    message.expiresAtUnixMs = (object.expiresAtUnixMs !== undefined && object.expiresAtUnixMs !== null)
+      ? BigInt(object.expiresAtUnixMs)
+      : 0n;
+    message.refreshToken = object.refreshToken ?? "";
+    message.refreshExpiresAtUnixMs =
+      (object.refreshExpiresAtUnixMs !== undefined && object.refreshExpiresAtUnixMs !== null)
+        ? BigInt(object.refreshExpiresAtUnixMs)
+        : 0n;
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBaseEndSessionRequest(): EndSessionRequest {
+  return { grant: "" };
+}
+
+export const EndSessionRequest: MessageFns<EndSessionRequest> = {
+  encode(message: EndSessionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.grant !== "") {
+      writer.uint32(10).string(message.grant);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndSessionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndSessionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.grant = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EndSessionRequest {
+    return { grant: isSet(object.grant) ? globalThis.String(object.grant) : "" };
+  },
+
+  toJSON(message: EndSessionRequest): unknown {
+    const obj: any = {};
+    if (message.grant !== "") {
+      obj.grant = message.grant;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EndSessionRequest>): EndSessionRequest {
+    return EndSessionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EndSessionRequest>): EndSessionRequest {
+    const message = createBaseEndSessionRequest();
+    message.grant = object.grant ?? "";
+    return message;
+  },
+};
+
+function createBaseEndSessionResponse(): EndSessionResponse {
+  return {};
+}
+
+export const EndSessionResponse: MessageFns<EndSessionResponse> = {
+  encode(_: EndSessionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndSessionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndSessionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): EndSessionResponse {
+    return {};
+  },
+
+  toJSON(_: EndSessionResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<EndSessionResponse>): EndSessionResponse {
+    return EndSessionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<EndSessionResponse>): EndSessionResponse {
+    const message = createBaseEndSessionResponse();
     return message;
   },
 };
@@ -1327,6 +1974,725 @@ export const ListTransfersResponse: MessageFns<ListTransfersResponse> = {
   },
 };
 
+function createBaseExplainTransferRequest(): ExplainTransferRequest {
+  return { transferId: Buffer.alloc(0), grant: "", fingerprint: Buffer.alloc(0), sinceUnixMs: 0n };
+}
+
+export const ExplainTransferRequest: MessageFns<ExplainTransferRequest> = {
+  encode(message: ExplainTransferRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.transferId.length !== 0) {
+      writer.uint32(10).bytes(message.transferId);
+    }
+    if (message.grant !== "") {
+      writer.uint32(18).string(message.grant);
+    }
+    if (message.fingerprint.length !== 0) {
+      writer.uint32(26).bytes(message.fingerprint);
+    }
+    if (message.sinceUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.sinceUnixMs) !== message.sinceUnixMs) {
+        throw new globalThis.Error("value provided for field message.sinceUnixMs of type int64 too large");
+      }
+      writer.uint32(32).int64(message.sinceUnixMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainTransferRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainTransferRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.transferId = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.grant = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.fingerprint = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sinceUnixMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainTransferRequest {
+    return {
+      transferId: isSet(object.transferId)
+        ? Buffer.from(bytesFromBase64(object.transferId))
+        : isSet(object.transfer_id)
+        ? Buffer.from(bytesFromBase64(object.transfer_id))
+        : Buffer.alloc(0),
+      grant: isSet(object.grant) ? globalThis.String(object.grant) : "",
+      fingerprint: isSet(object.fingerprint) ? Buffer.from(bytesFromBase64(object.fingerprint)) : Buffer.alloc(0),
+      sinceUnixMs: isSet(object.sinceUnixMs)
+        ? BigInt(object.sinceUnixMs)
+        : isSet(object.since_unix_ms)
+        ? BigInt(object.since_unix_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: ExplainTransferRequest): unknown {
+    const obj: any = {};
+    if (message.transferId.length !== 0) {
+      obj.transferId = base64FromBytes(message.transferId);
+    }
+    if (message.grant !== "") {
+      obj.grant = message.grant;
+    }
+    if (message.fingerprint.length !== 0) {
+      obj.fingerprint = base64FromBytes(message.fingerprint);
+    }
+    if (message.sinceUnixMs !== 0n) {
+      obj.sinceUnixMs = message.sinceUnixMs.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExplainTransferRequest>): ExplainTransferRequest {
+    return ExplainTransferRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainTransferRequest>): ExplainTransferRequest {
+    const message = createBaseExplainTransferRequest();
+    message.transferId = object.transferId ?? Buffer.alloc(0);
+    message.grant = object.grant ?? "";
+    message.fingerprint = object.fingerprint ?? Buffer.alloc(0);
+    message.sinceUnixMs = (object.sinceUnixMs !== undefined && object.sinceUnixMs !== null)
+      ? BigInt(object.sinceUnixMs)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseExplainTransferResponse(): ExplainTransferResponse {
+  return { leg: undefined, starts: [] };
+}
+
+export const ExplainTransferResponse: MessageFns<ExplainTransferResponse> = {
+  encode(message: ExplainTransferResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leg !== undefined) {
+      LegStory.encode(message.leg, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.starts) {
+      ProcessStart.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainTransferResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainTransferResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.leg = LegStory.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.starts.push(ProcessStart.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainTransferResponse {
+    return {
+      leg: isSet(object.leg) ? LegStory.fromJSON(object.leg) : undefined,
+      starts: globalThis.Array.isArray(object?.starts) ? object.starts.map((e: any) => ProcessStart.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ExplainTransferResponse): unknown {
+    const obj: any = {};
+    if (message.leg !== undefined) {
+      obj.leg = LegStory.toJSON(message.leg);
+    }
+    if (message.starts?.length) {
+      obj.starts = message.starts.map((e) => ProcessStart.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExplainTransferResponse>): ExplainTransferResponse {
+    return ExplainTransferResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainTransferResponse>): ExplainTransferResponse {
+    const message = createBaseExplainTransferResponse();
+    message.leg = (object.leg !== undefined && object.leg !== null) ? LegStory.fromPartial(object.leg) : undefined;
+    message.starts = object.starts?.map((e) => ProcessStart.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLegStory(): LegStory {
+  return { terms: undefined, attempts: [] };
+}
+
+export const LegStory: MessageFns<LegStory> = {
+  encode(message: LegStory, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.terms !== undefined) {
+      TransferTerms.encode(message.terms, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.attempts) {
+      LegAttempt.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LegStory {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLegStory();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.terms = TransferTerms.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.attempts.push(LegAttempt.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LegStory {
+    return {
+      terms: isSet(object.terms) ? TransferTerms.fromJSON(object.terms) : undefined,
+      attempts: globalThis.Array.isArray(object?.attempts)
+        ? object.attempts.map((e: any) => LegAttempt.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: LegStory): unknown {
+    const obj: any = {};
+    if (message.terms !== undefined) {
+      obj.terms = TransferTerms.toJSON(message.terms);
+    }
+    if (message.attempts?.length) {
+      obj.attempts = message.attempts.map((e) => LegAttempt.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LegStory>): LegStory {
+    return LegStory.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LegStory>): LegStory {
+    const message = createBaseLegStory();
+    message.terms = (object.terms !== undefined && object.terms !== null)
+      ? TransferTerms.fromPartial(object.terms)
+      : undefined;
+    message.attempts = object.attempts?.map((e) => LegAttempt.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseTransferTerms(): TransferTerms {
+  return { from: undefined, to: undefined, amount: undefined, memo: "" };
+}
+
+export const TransferTerms: MessageFns<TransferTerms> = {
+  encode(message: TransferTerms, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== undefined) {
+      AccountName.encode(message.from, writer.uint32(10).fork()).join();
+    }
+    if (message.to !== undefined) {
+      AccountName.encode(message.to, writer.uint32(18).fork()).join();
+    }
+    if (message.amount !== undefined) {
+      Money.encode(message.amount, writer.uint32(26).fork()).join();
+    }
+    if (message.memo !== "") {
+      writer.uint32(34).string(message.memo);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferTerms {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferTerms();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.from = AccountName.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.to = AccountName.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.amount = Money.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.memo = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TransferTerms {
+    return {
+      from: isSet(object.from) ? AccountName.fromJSON(object.from) : undefined,
+      to: isSet(object.to) ? AccountName.fromJSON(object.to) : undefined,
+      amount: isSet(object.amount) ? Money.fromJSON(object.amount) : undefined,
+      memo: isSet(object.memo) ? globalThis.String(object.memo) : "",
+    };
+  },
+
+  toJSON(message: TransferTerms): unknown {
+    const obj: any = {};
+    if (message.from !== undefined) {
+      obj.from = AccountName.toJSON(message.from);
+    }
+    if (message.to !== undefined) {
+      obj.to = AccountName.toJSON(message.to);
+    }
+    if (message.amount !== undefined) {
+      obj.amount = Money.toJSON(message.amount);
+    }
+    if (message.memo !== "") {
+      obj.memo = message.memo;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TransferTerms>): TransferTerms {
+    return TransferTerms.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TransferTerms>): TransferTerms {
+    const message = createBaseTransferTerms();
+    message.from = (object.from !== undefined && object.from !== null)
+      ? AccountName.fromPartial(object.from)
+      : undefined;
+    message.to = (object.to !== undefined && object.to !== null) ? AccountName.fromPartial(object.to) : undefined;
+    message.amount = (object.amount !== undefined && object.amount !== null)
+      ? Money.fromPartial(object.amount)
+      : undefined;
+    message.memo = object.memo ?? "";
+    return message;
+  },
+};
+
+function createBaseLegAttempt(): LegAttempt {
+  return { attempt: 0, end: 0, preparedAtUnixMs: 0n, endedAtUnixMs: 0n, reason: 0, logId: "" };
+}
+
+export const LegAttempt: MessageFns<LegAttempt> = {
+  encode(message: LegAttempt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attempt !== 0) {
+      writer.uint32(8).uint32(message.attempt);
+    }
+    if (message.end !== 0) {
+      writer.uint32(16).int32(message.end);
+    }
+    if (message.preparedAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.preparedAtUnixMs) !== message.preparedAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.preparedAtUnixMs of type int64 too large");
+      }
+      writer.uint32(24).int64(message.preparedAtUnixMs);
+    }
+    if (message.endedAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.endedAtUnixMs) !== message.endedAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.endedAtUnixMs of type int64 too large");
+      }
+      writer.uint32(32).int64(message.endedAtUnixMs);
+    }
+    if (message.reason !== 0) {
+      writer.uint32(40).int32(message.reason);
+    }
+    if (message.logId !== "") {
+      writer.uint32(50).string(message.logId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LegAttempt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLegAttempt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.end = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.preparedAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.endedAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.reason = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.logId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LegAttempt {
+    return {
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      end: isSet(object.end) ? legEndFromJSON(object.end) : 0,
+      preparedAtUnixMs: isSet(object.preparedAtUnixMs)
+        ? BigInt(object.preparedAtUnixMs)
+        : isSet(object.prepared_at_unix_ms)
+        ? BigInt(object.prepared_at_unix_ms)
+        : 0n,
+      endedAtUnixMs: isSet(object.endedAtUnixMs)
+        ? BigInt(object.endedAtUnixMs)
+        : isSet(object.ended_at_unix_ms)
+        ? BigInt(object.ended_at_unix_ms)
+        : 0n,
+      reason: isSet(object.reason) ? declineReasonFromJSON(object.reason) : 0,
+      logId: isSet(object.logId)
+        ? globalThis.String(object.logId)
+        : isSet(object.log_id)
+        ? globalThis.String(object.log_id)
+        : "",
+    };
+  },
+
+  toJSON(message: LegAttempt): unknown {
+    const obj: any = {};
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.end !== 0) {
+      obj.end = legEndToJSON(message.end);
+    }
+    if (message.preparedAtUnixMs !== 0n) {
+      obj.preparedAtUnixMs = message.preparedAtUnixMs.toString();
+    }
+    if (message.endedAtUnixMs !== 0n) {
+      obj.endedAtUnixMs = message.endedAtUnixMs.toString();
+    }
+    if (message.reason !== 0) {
+      obj.reason = declineReasonToJSON(message.reason);
+    }
+    if (message.logId !== "") {
+      obj.logId = message.logId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LegAttempt>): LegAttempt {
+    return LegAttempt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LegAttempt>): LegAttempt {
+    const message = createBaseLegAttempt();
+    message.attempt = object.attempt ?? 0;
+    message.end = object.end ?? 0;
+    message.preparedAtUnixMs = (object.preparedAtUnixMs !== undefined && object.preparedAtUnixMs !== null)
+      ? BigInt(object.preparedAtUnixMs)
+      : 0n;
+    message.endedAtUnixMs = (object.endedAtUnixMs !== undefined && object.endedAtUnixMs !== null)
+      ? BigInt(object.endedAtUnixMs)
+      : 0n;
+    message.reason = object.reason ?? 0;
+    message.logId = object.logId ?? "";
+    return message;
+  },
+};
+
+function createBaseProcessStart(): ProcessStart {
+  return { startedAtUnixMs: 0n, isFirst: false, stoppedAtUnixMs: 0n };
+}
+
+export const ProcessStart: MessageFns<ProcessStart> = {
+  encode(message: ProcessStart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.startedAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.startedAtUnixMs) !== message.startedAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.startedAtUnixMs of type int64 too large");
+      }
+      writer.uint32(8).int64(message.startedAtUnixMs);
+    }
+    if (message.isFirst !== false) {
+      writer.uint32(16).bool(message.isFirst);
+    }
+    if (message.stoppedAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.stoppedAtUnixMs) !== message.stoppedAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.stoppedAtUnixMs of type int64 too large");
+      }
+      writer.uint32(24).int64(message.stoppedAtUnixMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessStart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessStart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.startedAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.isFirst = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.stoppedAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProcessStart {
+    return {
+      startedAtUnixMs: isSet(object.startedAtUnixMs)
+        ? BigInt(object.startedAtUnixMs)
+        : isSet(object.started_at_unix_ms)
+        ? BigInt(object.started_at_unix_ms)
+        : 0n,
+      isFirst: isSet(object.isFirst)
+        ? globalThis.Boolean(object.isFirst)
+        : isSet(object.is_first)
+        ? globalThis.Boolean(object.is_first)
+        : false,
+      stoppedAtUnixMs: isSet(object.stoppedAtUnixMs)
+        ? BigInt(object.stoppedAtUnixMs)
+        : isSet(object.stopped_at_unix_ms)
+        ? BigInt(object.stopped_at_unix_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: ProcessStart): unknown {
+    const obj: any = {};
+    if (message.startedAtUnixMs !== 0n) {
+      obj.startedAtUnixMs = message.startedAtUnixMs.toString();
+    }
+    if (message.isFirst !== false) {
+      obj.isFirst = message.isFirst;
+    }
+    if (message.stoppedAtUnixMs !== 0n) {
+      obj.stoppedAtUnixMs = message.stoppedAtUnixMs.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProcessStart>): ProcessStart {
+    return ProcessStart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessStart>): ProcessStart {
+    const message = createBaseProcessStart();
+    message.startedAtUnixMs = (object.startedAtUnixMs !== undefined && object.startedAtUnixMs !== null)
+      ? BigInt(object.startedAtUnixMs)
+      : 0n;
+    message.isFirst = object.isFirst ?? false;
+    message.stoppedAtUnixMs = (object.stoppedAtUnixMs !== undefined && object.stoppedAtUnixMs !== null)
+      ? BigInt(object.stoppedAtUnixMs)
+      : 0n;
+    return message;
+  },
+};
+
 function createBaseTransferRecord(): TransferRecord {
   return {
     transferId: Buffer.alloc(0),
@@ -1683,6 +3049,7 @@ function createBaseLeg(): Leg {
     memo: "",
     deadlineUnixMs: 0n,
     grantIndex: 0,
+    expiresAtUnixMs: 0n,
   };
 }
 
@@ -1729,6 +3096,12 @@ export const Leg: MessageFns<Leg> = {
     }
     if (message.grantIndex !== 0) {
       writer.uint32(96).uint32(message.grantIndex);
+    }
+    if (message.expiresAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.expiresAtUnixMs) !== message.expiresAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.expiresAtUnixMs of type int64 too large");
+      }
+      writer.uint32(104).int64(message.expiresAtUnixMs);
     }
     return writer;
   },
@@ -1842,6 +3215,14 @@ export const Leg: MessageFns<Leg> = {
             message.grantIndex = reader.uint32();
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.expiresAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1896,6 +3277,11 @@ export const Leg: MessageFns<Leg> = {
         : isSet(object.grant_index)
         ? globalThis.Number(object.grant_index)
         : 0,
+      expiresAtUnixMs: isSet(object.expiresAtUnixMs)
+        ? BigInt(object.expiresAtUnixMs)
+        : isSet(object.expires_at_unix_ms)
+        ? BigInt(object.expires_at_unix_ms)
+        : 0n,
     };
   },
 
@@ -1937,6 +3323,9 @@ export const Leg: MessageFns<Leg> = {
     if (message.grantIndex !== 0) {
       obj.grantIndex = Math.round(message.grantIndex);
     }
+    if (message.expiresAtUnixMs !== 0n) {
+      obj.expiresAtUnixMs = message.expiresAtUnixMs.toString();
+    }
     return obj;
   },
 
@@ -1961,6 +3350,9 @@ export const Leg: MessageFns<Leg> = {
       ? BigInt(object.deadlineUnixMs)
       : 0n;
     message.grantIndex = object.grantIndex ?? 0;
+    message.expiresAtUnixMs = (object.expiresAtUnixMs !== undefined && object.expiresAtUnixMs !== null)
+      ? BigInt(object.expiresAtUnixMs)
+      : 0n;
     return message;
   },
 };
@@ -3038,6 +4430,27 @@ export const BankServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /**
+     * As Authenticate, by a refresh token in place of the password. The refresh token is used up; one that comes a second time,
+     * with another request id, ends the session that it belongs to.
+     */
+    refreshGrant: {
+      name: "RefreshGrant",
+      requestType: RefreshGrantRequest as typeof RefreshGrantRequest,
+      requestStream: false,
+      responseType: RefreshGrantResponse as typeof RefreshGrantResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Ends the session that the grant is of: its grants and refresh tokens are refused from then on. May be repeated. */
+    endSession: {
+      name: "EndSession",
+      requestType: EndSessionRequest as typeof EndSessionRequest,
+      requestStream: false,
+      responseType: EndSessionResponse as typeof EndSessionResponse,
+      responseStream: false,
+      options: {},
+    },
     getAccount: {
       name: "GetAccount",
       requestType: GetAccountRequest as typeof GetAccountRequest,
@@ -3073,6 +4486,18 @@ export const BankServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /**
+     * The way of one transfer through this bank's books, for a timeline. It tells of a leg to who shows the grant of its payer or payee, or
+     * names its fingerprint, which takes knowing every field of the transfer.
+     */
+    explainTransfer: {
+      name: "ExplainTransfer",
+      requestType: ExplainTransferRequest as typeof ExplainTransferRequest,
+      requestStream: false,
+      responseType: ExplainTransferResponse as typeof ExplainTransferResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -3082,6 +4507,19 @@ export interface BankServiceImplementation<CallContextExt = {}> {
     request: AuthenticateRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<AuthenticateResponse>>;
+  /**
+   * As Authenticate, by a refresh token in place of the password. The refresh token is used up; one that comes a second time,
+   * with another request id, ends the session that it belongs to.
+   */
+  refreshGrant(
+    request: RefreshGrantRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<RefreshGrantResponse>>;
+  /** Ends the session that the grant is of: its grants and refresh tokens are refused from then on. May be repeated. */
+  endSession(
+    request: EndSessionRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<EndSessionResponse>>;
   getAccount(
     request: GetAccountRequest,
     context: CallContext & CallContextExt,
@@ -3101,6 +4539,14 @@ export interface BankServiceImplementation<CallContextExt = {}> {
     request: ListTransfersRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListTransfersResponse>>;
+  /**
+   * The way of one transfer through this bank's books, for a timeline. It tells of a leg to who shows the grant of its payer or payee, or
+   * names its fingerprint, which takes knowing every field of the transfer.
+   */
+  explainTransfer(
+    request: ExplainTransferRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ExplainTransferResponse>>;
 }
 
 export interface BankServiceClient<CallOptionsExt = {}> {
@@ -3109,6 +4555,19 @@ export interface BankServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<AuthenticateRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<AuthenticateResponse>;
+  /**
+   * As Authenticate, by a refresh token in place of the password. The refresh token is used up; one that comes a second time,
+   * with another request id, ends the session that it belongs to.
+   */
+  refreshGrant(
+    request: DeepPartial<RefreshGrantRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<RefreshGrantResponse>;
+  /** Ends the session that the grant is of: its grants and refresh tokens are refused from then on. May be repeated. */
+  endSession(
+    request: DeepPartial<EndSessionRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<EndSessionResponse>;
   getAccount(
     request: DeepPartial<GetAccountRequest>,
     options?: CallOptions & CallOptionsExt,
@@ -3128,6 +4587,14 @@ export interface BankServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<ListTransfersRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListTransfersResponse>;
+  /**
+   * The way of one transfer through this bank's books, for a timeline. It tells of a leg to who shows the grant of its payer or payee, or
+   * names its fingerprint, which takes knowing every field of the transfer.
+   */
+  explainTransfer(
+    request: DeepPartial<ExplainTransferRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ExplainTransferResponse>;
 }
 
 /** For gateways: a bank's part in two-phase commit. Both calls may be repeated at will. */

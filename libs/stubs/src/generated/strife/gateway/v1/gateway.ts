@@ -70,6 +70,107 @@ export function waitForToJSON(object: WaitFor): string {
   }
 }
 
+export const TransferEventKind = {
+  UNSPECIFIED: 0,
+  /** ATTEMPT - A gateway began an attempt. */
+  ATTEMPT: 1,
+  /** PREPARED - A bank holds its half; what makes its vote YES. */
+  PREPARED: 2,
+  /** DECLINED - A bank closed the id for ever; what makes its vote NO. */
+  DECLINED: 3,
+  /** DECIDED - A gateway's log has the outcome of an attempt. */
+  DECIDED: 4,
+  /** SETTLED - A bank moved the money. */
+  SETTLED: 5,
+  /** RELEASED - A bank let go of what it held. */
+  RELEASED: 6,
+  /** FENCED - A bank, which held nothing, will not hold anything for this attempt or an earlier one. */
+  FENCED: 7,
+  /** ACKNOWLEDGED - Both banks have told the gateway that they did as it decided. */
+  ACKNOWLEDGED: 8,
+  /** STARTED - A process started again in between. */
+  STARTED: 9,
+} as const;
+
+export type TransferEventKind = typeof TransferEventKind[keyof typeof TransferEventKind];
+
+export namespace TransferEventKind {
+  export type UNSPECIFIED = typeof TransferEventKind.UNSPECIFIED;
+  export type ATTEMPT = typeof TransferEventKind.ATTEMPT;
+  export type PREPARED = typeof TransferEventKind.PREPARED;
+  export type DECLINED = typeof TransferEventKind.DECLINED;
+  export type DECIDED = typeof TransferEventKind.DECIDED;
+  export type SETTLED = typeof TransferEventKind.SETTLED;
+  export type RELEASED = typeof TransferEventKind.RELEASED;
+  export type FENCED = typeof TransferEventKind.FENCED;
+  export type ACKNOWLEDGED = typeof TransferEventKind.ACKNOWLEDGED;
+  export type STARTED = typeof TransferEventKind.STARTED;
+}
+
+export function transferEventKindFromJSON(object: any): TransferEventKind {
+  switch (object) {
+    case 0:
+    case "TRANSFER_EVENT_KIND_UNSPECIFIED":
+      return TransferEventKind.UNSPECIFIED;
+    case 1:
+    case "TRANSFER_EVENT_KIND_ATTEMPT":
+      return TransferEventKind.ATTEMPT;
+    case 2:
+    case "TRANSFER_EVENT_KIND_PREPARED":
+      return TransferEventKind.PREPARED;
+    case 3:
+    case "TRANSFER_EVENT_KIND_DECLINED":
+      return TransferEventKind.DECLINED;
+    case 4:
+    case "TRANSFER_EVENT_KIND_DECIDED":
+      return TransferEventKind.DECIDED;
+    case 5:
+    case "TRANSFER_EVENT_KIND_SETTLED":
+      return TransferEventKind.SETTLED;
+    case 6:
+    case "TRANSFER_EVENT_KIND_RELEASED":
+      return TransferEventKind.RELEASED;
+    case 7:
+    case "TRANSFER_EVENT_KIND_FENCED":
+      return TransferEventKind.FENCED;
+    case 8:
+    case "TRANSFER_EVENT_KIND_ACKNOWLEDGED":
+      return TransferEventKind.ACKNOWLEDGED;
+    case 9:
+    case "TRANSFER_EVENT_KIND_STARTED":
+      return TransferEventKind.STARTED;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum TransferEventKind");
+  }
+}
+
+export function transferEventKindToJSON(object: TransferEventKind): string {
+  switch (object) {
+    case TransferEventKind.UNSPECIFIED:
+      return "TRANSFER_EVENT_KIND_UNSPECIFIED";
+    case TransferEventKind.ATTEMPT:
+      return "TRANSFER_EVENT_KIND_ATTEMPT";
+    case TransferEventKind.PREPARED:
+      return "TRANSFER_EVENT_KIND_PREPARED";
+    case TransferEventKind.DECLINED:
+      return "TRANSFER_EVENT_KIND_DECLINED";
+    case TransferEventKind.DECIDED:
+      return "TRANSFER_EVENT_KIND_DECIDED";
+    case TransferEventKind.SETTLED:
+      return "TRANSFER_EVENT_KIND_SETTLED";
+    case TransferEventKind.RELEASED:
+      return "TRANSFER_EVENT_KIND_RELEASED";
+    case TransferEventKind.FENCED:
+      return "TRANSFER_EVENT_KIND_FENCED";
+    case TransferEventKind.ACKNOWLEDGED:
+      return "TRANSFER_EVENT_KIND_ACKNOWLEDGED";
+    case TransferEventKind.STARTED:
+      return "TRANSFER_EVENT_KIND_STARTED";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum TransferEventKind");
+  }
+}
+
 export const InquiryOutcome = {
   /** UNSPECIFIED - Ask again later. */
   UNSPECIFIED: 0,
@@ -136,6 +237,30 @@ export interface LoginResponse {
     | undefined;
   /** The account's currency, ISO 4217. */
   currency: string;
+  /** Good for one Refresh, at any gateway. */
+  refreshToken: string;
+  refreshExpiresAtUnixMs: bigint;
+}
+
+export interface RefreshRequest {
+  /** The bank that the session is at. */
+  bank: string;
+  /** A refresh token that was used before ends the session, and everything that came of it: somebody copied it. */
+  refreshToken: string;
+  /**
+   * 16 to 64 characters that the client made up and saved. The same one with the same refresh token is the same request, sent
+   * again because no answer came, and gets the same refresh token.
+   */
+  requestId: string;
+}
+
+export interface RefreshResponse {
+  token: string;
+  expiresAtUnixMs: bigint;
+  account: AccountName | undefined;
+  currency: string;
+  refreshToken: string;
+  refreshExpiresAtUnixMs: bigint;
 }
 
 export interface LogoutRequest {
@@ -180,6 +305,11 @@ export interface CreateTransferRequest {
    * says UNKNOWN. Leave it false when in doubt.
    */
   earlierSendsAnswered: boolean;
+  /**
+   * When the payer no longer wants it, by the clock of the payer's bank; 0 for never. From then on it is declined as
+   * EXPIRED, for ever, unless the attempt that runs was prepared before. Not a part of the body: a later send of the same id may carry another one.
+   */
+  expiresAtUnixMs: bigint;
 }
 
 export interface CreateTransferResponse {
@@ -249,6 +379,40 @@ export interface ListTransfersRequest {
 export interface ListTransfersResponse {
   transfers: Transfer[];
   nextPageToken: string;
+}
+
+export interface ExplainTransferRequest {
+  id: string;
+}
+
+export interface ExplainTransferResponse {
+  /** Its state may be NOT_APPLIED here. */
+  transfer:
+    | Transfer
+    | undefined;
+  /** By time, each by the clock of its place; clocks that differ may show effects before causes. Those without a time are last. */
+  events: TransferEvent[];
+  /** Where something may have happened that is not among the events. */
+  missing: MissingPlace[];
+}
+
+export interface TransferEvent {
+  /** 0 if it is not kept when it was. */
+  atUnixMs: bigint;
+  /** "gateway g1", "bank alpha". */
+  place: string;
+  kind: TransferEventKind;
+  /** 0 if it is not of one attempt, or not kept of which. */
+  attempt: number;
+  /** For a person. */
+  detail: string;
+}
+
+export interface MissingPlace {
+  /** "bank alpha". */
+  place: string;
+  /** For a person: why. */
+  detail: string;
 }
 
 export interface InquireDecisionsRequest {
@@ -418,7 +582,14 @@ export const LoginRequest: MessageFns<LoginRequest> = {
 };
 
 function createBaseLoginResponse(): LoginResponse {
-  return { token: "", expiresAtUnixMs: 0n, account: undefined, currency: "" };
+  return {
+    token: "",
+    expiresAtUnixMs: 0n,
+    account: undefined,
+    currency: "",
+    refreshToken: "",
+    refreshExpiresAtUnixMs: 0n,
+  };
 }
 
 export const LoginResponse: MessageFns<LoginResponse> = {
@@ -437,6 +608,15 @@ export const LoginResponse: MessageFns<LoginResponse> = {
     }
     if (message.currency !== "") {
       writer.uint32(34).string(message.currency);
+    }
+    if (message.refreshToken !== "") {
+      writer.uint32(42).string(message.refreshToken);
+    }
+    if (message.refreshExpiresAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.refreshExpiresAtUnixMs) !== message.refreshExpiresAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.refreshExpiresAtUnixMs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.refreshExpiresAtUnixMs);
     }
     return writer;
   },
@@ -486,6 +666,22 @@ export const LoginResponse: MessageFns<LoginResponse> = {
             message.currency = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.refreshToken = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.refreshExpiresAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -508,6 +704,16 @@ export const LoginResponse: MessageFns<LoginResponse> = {
         : 0n,
       account: isSet(object.account) ? AccountName.fromJSON(object.account) : undefined,
       currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      refreshToken: isSet(object.refreshToken)
+        ? globalThis.String(object.refreshToken)
+        : isSet(object.refresh_token)
+        ? globalThis.String(object.refresh_token)
+        : "",
+      refreshExpiresAtUnixMs: isSet(object.refreshExpiresAtUnixMs)
+        ? BigInt(object.refreshExpiresAtUnixMs)
+        : isSet(object.refresh_expires_at_unix_ms)
+        ? BigInt(object.refresh_expires_at_unix_ms)
+        : 0n,
     };
   },
 
@@ -525,6 +731,12 @@ export const LoginResponse: MessageFns<LoginResponse> = {
     if (message.currency !== "") {
       obj.currency = message.currency;
     }
+    if (message.refreshToken !== "") {
+      obj.refreshToken = message.refreshToken;
+    }
+    if (message.refreshExpiresAtUnixMs !== 0n) {
+      obj.refreshExpiresAtUnixMs = message.refreshExpiresAtUnixMs.toString();
+    }
     return obj;
   },
 
@@ -541,6 +753,301 @@ export const LoginResponse: MessageFns<LoginResponse> = {
       ? AccountName.fromPartial(object.account)
       : undefined;
     message.currency = object.currency ?? "";
+    message.refreshToken = object.refreshToken ?? "";
+    message.refreshExpiresAtUnixMs =
+      (object.refreshExpiresAtUnixMs !== undefined && object.refreshExpiresAtUnixMs !== null)
+        ? BigInt(object.refreshExpiresAtUnixMs)
+        : 0n;
+    return message;
+  },
+};
+
+function createBaseRefreshRequest(): RefreshRequest {
+  return { bank: "", refreshToken: "", requestId: "" };
+}
+
+export const RefreshRequest: MessageFns<RefreshRequest> = {
+  encode(message: RefreshRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bank !== "") {
+      writer.uint32(10).string(message.bank);
+    }
+    if (message.refreshToken !== "") {
+      writer.uint32(18).string(message.refreshToken);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefreshRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefreshRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bank = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refreshToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RefreshRequest {
+    return {
+      bank: isSet(object.bank) ? globalThis.String(object.bank) : "",
+      refreshToken: isSet(object.refreshToken)
+        ? globalThis.String(object.refreshToken)
+        : isSet(object.refresh_token)
+        ? globalThis.String(object.refresh_token)
+        : "",
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+    };
+  },
+
+  toJSON(message: RefreshRequest): unknown {
+    const obj: any = {};
+    if (message.bank !== "") {
+      obj.bank = message.bank;
+    }
+    if (message.refreshToken !== "") {
+      obj.refreshToken = message.refreshToken;
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RefreshRequest>): RefreshRequest {
+    return RefreshRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefreshRequest>): RefreshRequest {
+    const message = createBaseRefreshRequest();
+    message.bank = object.bank ?? "";
+    message.refreshToken = object.refreshToken ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseRefreshResponse(): RefreshResponse {
+  return {
+    token: "",
+    expiresAtUnixMs: 0n,
+    account: undefined,
+    currency: "",
+    refreshToken: "",
+    refreshExpiresAtUnixMs: 0n,
+  };
+}
+
+export const RefreshResponse: MessageFns<RefreshResponse> = {
+  encode(message: RefreshResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    if (message.expiresAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.expiresAtUnixMs) !== message.expiresAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.expiresAtUnixMs of type int64 too large");
+      }
+      writer.uint32(16).int64(message.expiresAtUnixMs);
+    }
+    if (message.account !== undefined) {
+      AccountName.encode(message.account, writer.uint32(26).fork()).join();
+    }
+    if (message.currency !== "") {
+      writer.uint32(34).string(message.currency);
+    }
+    if (message.refreshToken !== "") {
+      writer.uint32(42).string(message.refreshToken);
+    }
+    if (message.refreshExpiresAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.refreshExpiresAtUnixMs) !== message.refreshExpiresAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.refreshExpiresAtUnixMs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.refreshExpiresAtUnixMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefreshResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefreshResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.expiresAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.account = AccountName.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.refreshToken = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.refreshExpiresAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RefreshResponse {
+    return {
+      token: isSet(object.token) ? globalThis.String(object.token) : "",
+      expiresAtUnixMs: isSet(object.expiresAtUnixMs)
+        ? BigInt(object.expiresAtUnixMs)
+        : isSet(object.expires_at_unix_ms)
+        ? BigInt(object.expires_at_unix_ms)
+        : 0n,
+      account: isSet(object.account) ? AccountName.fromJSON(object.account) : undefined,
+      currency: isSet(object.currency) ? globalThis.String(object.currency) : "",
+      refreshToken: isSet(object.refreshToken)
+        ? globalThis.String(object.refreshToken)
+        : isSet(object.refresh_token)
+        ? globalThis.String(object.refresh_token)
+        : "",
+      refreshExpiresAtUnixMs: isSet(object.refreshExpiresAtUnixMs)
+        ? BigInt(object.refreshExpiresAtUnixMs)
+        : isSet(object.refresh_expires_at_unix_ms)
+        ? BigInt(object.refresh_expires_at_unix_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: RefreshResponse): unknown {
+    const obj: any = {};
+    if (message.token !== "") {
+      obj.token = message.token;
+    }
+    if (message.expiresAtUnixMs !== 0n) {
+      obj.expiresAtUnixMs = message.expiresAtUnixMs.toString();
+    }
+    if (message.account !== undefined) {
+      obj.account = AccountName.toJSON(message.account);
+    }
+    if (message.currency !== "") {
+      obj.currency = message.currency;
+    }
+    if (message.refreshToken !== "") {
+      obj.refreshToken = message.refreshToken;
+    }
+    if (message.refreshExpiresAtUnixMs !== 0n) {
+      obj.refreshExpiresAtUnixMs = message.refreshExpiresAtUnixMs.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RefreshResponse>): RefreshResponse {
+    return RefreshResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefreshResponse>): RefreshResponse {
+    const message = createBaseRefreshResponse();
+    message.token = object.token ?? "";
+    message.expiresAtUnixMs = (object.expiresAtUnixMs !== undefined && object.expiresAtUnixMs !== null)
+      ? BigInt(object.expiresAtUnixMs)
+      : 0n;
+    message.account = (object.account !== undefined && object.account !== null)
+      ? AccountName.fromPartial(object.account)
+      : undefined;
+    message.currency = object.currency ?? "";
+    message.refreshToken = object.refreshToken ?? "";
+    message.refreshExpiresAtUnixMs =
+      (object.refreshExpiresAtUnixMs !== undefined && object.refreshExpiresAtUnixMs !== null)
+        ? BigInt(object.refreshExpiresAtUnixMs)
+        : 0n;
     return message;
   },
 };
@@ -953,7 +1460,15 @@ export const ListEntriesResponse: MessageFns<ListEntriesResponse> = {
 };
 
 function createBaseCreateTransferRequest(): CreateTransferRequest {
-  return { id: "", to: undefined, amount: undefined, memo: "", waitFor: 0, earlierSendsAnswered: false };
+  return {
+    id: "",
+    to: undefined,
+    amount: undefined,
+    memo: "",
+    waitFor: 0,
+    earlierSendsAnswered: false,
+    expiresAtUnixMs: 0n,
+  };
 }
 
 export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
@@ -975,6 +1490,12 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
     }
     if (message.earlierSendsAnswered !== false) {
       writer.uint32(48).bool(message.earlierSendsAnswered);
+    }
+    if (message.expiresAtUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.expiresAtUnixMs) !== message.expiresAtUnixMs) {
+        throw new globalThis.Error("value provided for field message.expiresAtUnixMs of type int64 too large");
+      }
+      writer.uint32(56).int64(message.expiresAtUnixMs);
     }
     return writer;
   },
@@ -1040,6 +1561,14 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
             message.earlierSendsAnswered = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.expiresAtUnixMs = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1068,6 +1597,11 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
         : isSet(object.earlier_sends_answered)
         ? globalThis.Boolean(object.earlier_sends_answered)
         : false,
+      expiresAtUnixMs: isSet(object.expiresAtUnixMs)
+        ? BigInt(object.expiresAtUnixMs)
+        : isSet(object.expires_at_unix_ms)
+        ? BigInt(object.expires_at_unix_ms)
+        : 0n,
     };
   },
 
@@ -1091,6 +1625,9 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
     if (message.earlierSendsAnswered !== false) {
       obj.earlierSendsAnswered = message.earlierSendsAnswered;
     }
+    if (message.expiresAtUnixMs !== 0n) {
+      obj.expiresAtUnixMs = message.expiresAtUnixMs.toString();
+    }
     return obj;
   },
 
@@ -1107,6 +1644,9 @@ export const CreateTransferRequest: MessageFns<CreateTransferRequest> = {
     message.memo = object.memo ?? "";
     message.waitFor = object.waitFor ?? 0;
     message.earlierSendsAnswered = object.earlierSendsAnswered ?? false;
+    message.expiresAtUnixMs = (object.expiresAtUnixMs !== undefined && object.expiresAtUnixMs !== null)
+      ? BigInt(object.expiresAtUnixMs)
+      : 0n;
     return message;
   },
 };
@@ -2162,6 +2702,403 @@ export const ListTransfersResponse: MessageFns<ListTransfersResponse> = {
   },
 };
 
+function createBaseExplainTransferRequest(): ExplainTransferRequest {
+  return { id: "" };
+}
+
+export const ExplainTransferRequest: MessageFns<ExplainTransferRequest> = {
+  encode(message: ExplainTransferRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainTransferRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainTransferRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainTransferRequest {
+    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+  },
+
+  toJSON(message: ExplainTransferRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExplainTransferRequest>): ExplainTransferRequest {
+    return ExplainTransferRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainTransferRequest>): ExplainTransferRequest {
+    const message = createBaseExplainTransferRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseExplainTransferResponse(): ExplainTransferResponse {
+  return { transfer: undefined, events: [], missing: [] };
+}
+
+export const ExplainTransferResponse: MessageFns<ExplainTransferResponse> = {
+  encode(message: ExplainTransferResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.transfer !== undefined) {
+      Transfer.encode(message.transfer, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.events) {
+      TransferEvent.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.missing) {
+      MissingPlace.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainTransferResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainTransferResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.transfer = Transfer.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.events.push(TransferEvent.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.missing.push(MissingPlace.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainTransferResponse {
+    return {
+      transfer: isSet(object.transfer) ? Transfer.fromJSON(object.transfer) : undefined,
+      events: globalThis.Array.isArray(object?.events) ? object.events.map((e: any) => TransferEvent.fromJSON(e)) : [],
+      missing: globalThis.Array.isArray(object?.missing)
+        ? object.missing.map((e: any) => MissingPlace.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ExplainTransferResponse): unknown {
+    const obj: any = {};
+    if (message.transfer !== undefined) {
+      obj.transfer = Transfer.toJSON(message.transfer);
+    }
+    if (message.events?.length) {
+      obj.events = message.events.map((e) => TransferEvent.toJSON(e));
+    }
+    if (message.missing?.length) {
+      obj.missing = message.missing.map((e) => MissingPlace.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExplainTransferResponse>): ExplainTransferResponse {
+    return ExplainTransferResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainTransferResponse>): ExplainTransferResponse {
+    const message = createBaseExplainTransferResponse();
+    message.transfer = (object.transfer !== undefined && object.transfer !== null)
+      ? Transfer.fromPartial(object.transfer)
+      : undefined;
+    message.events = object.events?.map((e) => TransferEvent.fromPartial(e)) || [];
+    message.missing = object.missing?.map((e) => MissingPlace.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseTransferEvent(): TransferEvent {
+  return { atUnixMs: 0n, place: "", kind: 0, attempt: 0, detail: "" };
+}
+
+export const TransferEvent: MessageFns<TransferEvent> = {
+  encode(message: TransferEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.atUnixMs !== 0n) {
+      if (BigInt.asIntN(64, message.atUnixMs) !== message.atUnixMs) {
+        throw new globalThis.Error("value provided for field message.atUnixMs of type int64 too large");
+      }
+      writer.uint32(8).int64(message.atUnixMs);
+    }
+    if (message.place !== "") {
+      writer.uint32(18).string(message.place);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(24).int32(message.kind);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(32).uint32(message.attempt);
+    }
+    if (message.detail !== "") {
+      writer.uint32(42).string(message.detail);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.atUnixMs = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.place = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TransferEvent {
+    return {
+      atUnixMs: isSet(object.atUnixMs)
+        ? BigInt(object.atUnixMs)
+        : isSet(object.at_unix_ms)
+        ? BigInt(object.at_unix_ms)
+        : 0n,
+      place: isSet(object.place) ? globalThis.String(object.place) : "",
+      kind: isSet(object.kind) ? transferEventKindFromJSON(object.kind) : 0,
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      detail: isSet(object.detail) ? globalThis.String(object.detail) : "",
+    };
+  },
+
+  toJSON(message: TransferEvent): unknown {
+    const obj: any = {};
+    if (message.atUnixMs !== 0n) {
+      obj.atUnixMs = message.atUnixMs.toString();
+    }
+    if (message.place !== "") {
+      obj.place = message.place;
+    }
+    if (message.kind !== 0) {
+      obj.kind = transferEventKindToJSON(message.kind);
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.detail !== "") {
+      obj.detail = message.detail;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TransferEvent>): TransferEvent {
+    return TransferEvent.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TransferEvent>): TransferEvent {
+    const message = createBaseTransferEvent();
+    message.atUnixMs = (object.atUnixMs !== undefined && object.atUnixMs !== null) ? BigInt(object.atUnixMs) : 0n;
+    message.place = object.place ?? "";
+    message.kind = object.kind ?? 0;
+    message.attempt = object.attempt ?? 0;
+    message.detail = object.detail ?? "";
+    return message;
+  },
+};
+
+function createBaseMissingPlace(): MissingPlace {
+  return { place: "", detail: "" };
+}
+
+export const MissingPlace: MessageFns<MissingPlace> = {
+  encode(message: MissingPlace, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.place !== "") {
+      writer.uint32(10).string(message.place);
+    }
+    if (message.detail !== "") {
+      writer.uint32(18).string(message.detail);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MissingPlace {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMissingPlace();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.place = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MissingPlace {
+    return {
+      place: isSet(object.place) ? globalThis.String(object.place) : "",
+      detail: isSet(object.detail) ? globalThis.String(object.detail) : "",
+    };
+  },
+
+  toJSON(message: MissingPlace): unknown {
+    const obj: any = {};
+    if (message.place !== "") {
+      obj.place = message.place;
+    }
+    if (message.detail !== "") {
+      obj.detail = message.detail;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MissingPlace>): MissingPlace {
+    return MissingPlace.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MissingPlace>): MissingPlace {
+    const message = createBaseMissingPlace();
+    message.place = object.place ?? "";
+    message.detail = object.detail ?? "";
+    return message;
+  },
+};
+
 function createBaseInquireDecisionsRequest(): InquireDecisionsRequest {
   return { logId: "", inquiries: [] };
 }
@@ -3084,7 +4021,16 @@ export const SessionServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Revokes the token that the call carries. */
+    /** A new token for a session that goes on, and the refresh token for the next time. The old refresh token is used up. */
+    refresh: {
+      name: "Refresh",
+      requestType: RefreshRequest as typeof RefreshRequest,
+      requestStream: false,
+      responseType: RefreshResponse as typeof RefreshResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Ends the session: revokes the token that the call carries, the older ones of the same login, and the refresh token. */
     logout: {
       name: "Logout",
       requestType: LogoutRequest as typeof LogoutRequest,
@@ -3098,13 +4044,17 @@ export const SessionServiceDefinition = {
 
 export interface SessionServiceImplementation<CallContextExt = {}> {
   login(request: LoginRequest, context: CallContext & CallContextExt): Promise<DeepPartial<LoginResponse>>;
-  /** Revokes the token that the call carries. */
+  /** A new token for a session that goes on, and the refresh token for the next time. The old refresh token is used up. */
+  refresh(request: RefreshRequest, context: CallContext & CallContextExt): Promise<DeepPartial<RefreshResponse>>;
+  /** Ends the session: revokes the token that the call carries, the older ones of the same login, and the refresh token. */
   logout(request: LogoutRequest, context: CallContext & CallContextExt): Promise<DeepPartial<LogoutResponse>>;
 }
 
 export interface SessionServiceClient<CallOptionsExt = {}> {
   login(request: DeepPartial<LoginRequest>, options?: CallOptions & CallOptionsExt): Promise<LoginResponse>;
-  /** Revokes the token that the call carries. */
+  /** A new token for a session that goes on, and the refresh token for the next time. The old refresh token is used up. */
+  refresh(request: DeepPartial<RefreshRequest>, options?: CallOptions & CallOptionsExt): Promise<RefreshResponse>;
+  /** Ends the session: revokes the token that the call carries, the older ones of the same login, and the refresh token. */
   logout(request: DeepPartial<LogoutRequest>, options?: CallOptions & CallOptionsExt): Promise<LogoutResponse>;
 }
 
@@ -3197,6 +4147,18 @@ export const TransferServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /**
+     * The way of a transfer that the caller pays or receives, step by step, from what this gateway's log and both banks have made durable.
+     * Takes less than a second: who has not answered by then is named as missing.
+     */
+    explainTransfer: {
+      name: "ExplainTransfer",
+      requestType: ExplainTransferRequest as typeof ExplainTransferRequest,
+      requestStream: false,
+      responseType: ExplainTransferResponse as typeof ExplainTransferResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -3218,6 +4180,14 @@ export interface TransferServiceImplementation<CallContextExt = {}> {
     request: ListTransfersRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListTransfersResponse>>;
+  /**
+   * The way of a transfer that the caller pays or receives, step by step, from what this gateway's log and both banks have made durable.
+   * Takes less than a second: who has not answered by then is named as missing.
+   */
+  explainTransfer(
+    request: ExplainTransferRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ExplainTransferResponse>>;
 }
 
 export interface TransferServiceClient<CallOptionsExt = {}> {
@@ -3238,6 +4208,14 @@ export interface TransferServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<ListTransfersRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListTransfersResponse>;
+  /**
+   * The way of a transfer that the caller pays or receives, step by step, from what this gateway's log and both banks have made durable.
+   * Takes less than a second: who has not answered by then is named as missing.
+   */
+  explainTransfer(
+    request: DeepPartial<ExplainTransferRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ExplainTransferResponse>;
 }
 
 /** For banks only: what became of transfers that they hold prepared. */

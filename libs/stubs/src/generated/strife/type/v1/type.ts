@@ -27,6 +27,8 @@ export const DeclineReason = {
   PAYEE_CURRENCY: 7,
   /** LIMIT_EXCEEDED - The payee's balance would pass the largest amount that an account can hold. */
   LIMIT_EXCEEDED: 8,
+  /** EXPIRED - The payer no longer wanted it when it arrived. */
+  EXPIRED: 9,
 } as const;
 
 export type DeclineReason = typeof DeclineReason[keyof typeof DeclineReason];
@@ -41,6 +43,7 @@ export namespace DeclineReason {
   export type PAYER_CURRENCY = typeof DeclineReason.PAYER_CURRENCY;
   export type PAYEE_CURRENCY = typeof DeclineReason.PAYEE_CURRENCY;
   export type LIMIT_EXCEEDED = typeof DeclineReason.LIMIT_EXCEEDED;
+  export type EXPIRED = typeof DeclineReason.EXPIRED;
 }
 
 export function declineReasonFromJSON(object: any): DeclineReason {
@@ -72,6 +75,9 @@ export function declineReasonFromJSON(object: any): DeclineReason {
     case 8:
     case "DECLINE_REASON_LIMIT_EXCEEDED":
       return DeclineReason.LIMIT_EXCEEDED;
+    case 9:
+    case "DECLINE_REASON_EXPIRED":
+      return DeclineReason.EXPIRED;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum DeclineReason");
   }
@@ -97,6 +103,8 @@ export function declineReasonToJSON(object: DeclineReason): string {
       return "DECLINE_REASON_PAYEE_CURRENCY";
     case DeclineReason.LIMIT_EXCEEDED:
       return "DECLINE_REASON_LIMIT_EXCEEDED";
+    case DeclineReason.EXPIRED:
+      return "DECLINE_REASON_EXPIRED";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum DeclineReason");
   }
@@ -162,6 +170,8 @@ export const TransferState = {
   DECLINED: 2,
   /** PENDING - In doubt: prepared, and not known to be decided. */
   PENDING: 3,
+  /** NOT_APPLIED - Its last attempt was given up: nothing moved, and the same id may be sent again. Only ExplainTransfer says so. */
+  NOT_APPLIED: 4,
 } as const;
 
 export type TransferState = typeof TransferState[keyof typeof TransferState];
@@ -171,6 +181,7 @@ export namespace TransferState {
   export type SUCCEEDED = typeof TransferState.SUCCEEDED;
   export type DECLINED = typeof TransferState.DECLINED;
   export type PENDING = typeof TransferState.PENDING;
+  export type NOT_APPLIED = typeof TransferState.NOT_APPLIED;
 }
 
 export function transferStateFromJSON(object: any): TransferState {
@@ -187,6 +198,9 @@ export function transferStateFromJSON(object: any): TransferState {
     case 3:
     case "TRANSFER_STATE_PENDING":
       return TransferState.PENDING;
+    case 4:
+    case "TRANSFER_STATE_NOT_APPLIED":
+      return TransferState.NOT_APPLIED;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum TransferState");
   }
@@ -202,6 +216,8 @@ export function transferStateToJSON(object: TransferState): string {
       return "TRANSFER_STATE_DECLINED";
     case TransferState.PENDING:
       return "TRANSFER_STATE_PENDING";
+    case TransferState.NOT_APPLIED:
+      return "TRANSFER_STATE_NOT_APPLIED";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum TransferState");
   }

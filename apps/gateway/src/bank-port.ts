@@ -1,0 +1,48 @@
+// One bank's ParticipantService as a line's port: the encoding of a flight, and what its answer or failure means.
+
+import { Acknowledgement } from '@strife/stubs/bank';
+import type { DecideRequest, ParticipantServiceClient, PrepareRequest } from '@strife/stubs/bank';
+import { OverloadedError } from '@strife/two-phase-commit';
+import type { BankPort, DecideAnswer, DecisionToDeliver, LogId, PrepareLeg } from '@strife/two-phase-commit';
+import { describeFailure, isOverloaded } from './call-failures.ts';
+import { encodeDecision, encodeLeg, voteFrom } from './participant-wire.ts';
+
+/** Calls in the name of the log `logId`. A call that fails rejects with the failure, or with OverloadedError where the bank's own word says so. */
+export function createBankPort(client: Pick<ParticipantServiceClient, 'prepare' | 'decide'>, logId: LogId): BankPort {
+  return {
+    async prepare(legs, timeoutMs) {
+      try {
+        const { votes } = await client.prepare(prepareRequest(logId, legs), { signal: AbortSignal.timeout(timeoutMs) });
+        return legs.map((_, index) => voteFrom(votes[index]));
+      } catch (error) {
+        throw isOverloaded(error) ? new OverloadedError(describeFailure(error), { cause: error }) : error;
+      }
+    },
+    async decide(decisions, timeoutMs) {
+      const { acknowledgements } = await client.decide(decideRequest(logId, decisions), { signal: AbortSignal.timeout(timeoutMs) });
+      return acknowledgements.map(answerFrom);
+    },
+  };
+}
+
+function prepareRequest(logId: LogId, batch: readonly { readonly leg: PrepareLeg }[]): PrepareRequest {
+  const grantIndexes = new Map<string, number>();
+  const legs = batch.map(({ leg }) => {
+    let grantIndex = 0;
+    if (leg.side !== 'credit') {
+      grantIndex = grantIndexes.get(leg.grant) ?? grantIndexes.size;
+      grantIndexes.set(leg.grant, grantIndex);
+    }
+    return encodeLeg(leg, grantIndex);
+  });
+  return { logId, grants: [...grantIndexes.keys()], legs };
+}
+
+function decideRequest(logId: LogId, batch: readonly DecisionToDeliver[]): DecideRequest {
+  return { logId, decisions: batch.map(({ id, decision }) => encodeDecision(id, decision)) };
+}
+
+function answerFrom(acknowledgement: Acknowledgement): DecideAnswer | undefined {
+  if (acknowledgement === Acknowledgement.DONE) return 'acknowledged';
+  return acknowledgement === Acknowledgement.REFUSED ? 'refused' : undefined;
+}

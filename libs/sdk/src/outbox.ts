@@ -1,0 +1,295 @@
+// Payments on their way: gathers those that can travel together, sends them, and sends each again until its answer is
+// certain or its time is over, always under the id that it was given.
+//
+// Payments that may have to wait for different things travel in different messages, since a message is answered when its
+// last payment is: those to one bank together, repeated ones apart from first ones.
+
+import type { CreateTransferRequest } from '@strife/stubs/gateway';
+import { backOffMs, cancellation, type Budget, type Clock } from './budget.ts';
+import { asRetryable, callFailure } from './call-failure.ts';
+import { dueTimes } from './due-times.ts';
+import { UnavailableError, type StrifeError } from './errors.ts';
+import type { GatewayPool } from './gateway-pool.ts';
+import { createLanes } from './lanes.ts';
+import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, sendPayments, waitName, wireBytes } from './payment-calls.ts';
+import type { Payment } from './payment-request.ts';
+import type { Authorization, SessionKeeper } from './session-keeper.ts';
+import { afterAnswer, afterNoConnection, conclude, openSubmission, worthSending, type Answer, type Result, type Submission } from './submission.ts';
+
+/** The most payments of one client that have no answer yet. */
+export const PAYMENTS_IN_HAND_MAX = 100_000;
+/** How much slower than the slowest answer so far the next one may be. */
+const ANSWER_MARGIN = 1.25;
+/** How often one payment goes on with another token. */
+const RENEWALS_MAX = 2;
+
+/** How a payment is to be sent. */
+export interface SendOptions {
+  readonly login: SessionKeeper;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Whether others may travel in the same message. */
+  readonly gathers: boolean;
+}
+
+export interface Outbox {
+  /**
+   * Sends a payment until its answer is certain or its time is over. Never rejects, not even when cancelled; "not applied" only where
+   * that is certain. What is given in one go travels in one message.
+   */
+  send(payment: Payment, options: SendOptions): Promise<Result>;
+}
+
+/** One payment until its result is known. */
+interface Parcel {
+  readonly payment: Payment;
+  readonly options: SendOptions;
+  readonly startedAtMs: number;
+  readonly endsAtMs: number;
+  readonly resolve: (result: Result) => void;
+  submission: Submission<string>;
+  attempts: number;
+  renewals: number;
+  /** The slowest answer so far. */
+  answerMs: number;
+  /** The gateway of the last attempt. */
+  last: string | undefined;
+  flight: Flight | undefined;
+  isDone: boolean;
+  stopListening: (() => void) | undefined;
+}
+
+/** One message. */
+interface Flight {
+  readonly ending: AbortController;
+  /** Payments aboard that still wait for it. */
+  aboard: number;
+  /** Set when it was sent. */
+  gateway: string | undefined;
+}
+
+/** What a gateway said to a payment that came with that token. */
+interface Refusal {
+  readonly error: StrifeError;
+  readonly token: string;
+}
+
+export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPool; clock: Clock; closing: AbortSignal }): Outbox {
+  const nowMs = (): number => clock.nowMs();
+  const inHand = new Set<Parcel>();
+  const lanes = createLanes<Parcel>({
+    itemsMax: BATCH_ITEMS_MAX,
+    bytesMax: BATCH_BYTES_MAX,
+    bytesOf: ({ payment }) => wireBytes(payment.request),
+    isDone: ({ isDone }) => isDone,
+    gatewayCount: () => gateways.connectedCount,
+    nowMs,
+    fly,
+  });
+  const deadlines = dueTimes<Parcel>(nowMs, (parcel) => giveUp(parcel, outOfTime()));
+  const pauses = dueTimes<Parcel>(nowMs, enqueue);
+  const answerWaits = dueTimes<Flight>(nowMs, ({ ending }) => ending.abort());
+  const keyOfLogin = numbering<SessionKeeper>();
+  closing.addEventListener('abort', () => {
+    for (const parcel of inHand) giveUp(parcel, cancellation(closing));
+  });
+
+  function enqueue(parcel: Parcel): void {
+    if (parcel.options.gathers) lanes.add(laneKey(parcel), parcel);
+    else void fly([parcel]);
+  }
+
+  /** What the answer may have to wait for. A repeated payment goes to the gateway that knows it, or else not to the one that refused. */
+  function laneKey(parcel: Parcel): string {
+    const { request } = parcel.payment;
+    const first = `${keyOfLogin(parcel.options.login)} ${waitName(request)} ${request.to.bank}`;
+    if (parcel.attempts === 0) return first;
+    const { prefer, avoid } = preference(parcel);
+    return `${first} ${prefer} ${avoid}`;
+  }
+
+  function preference({ submission, last }: Parcel): { prefer: string | undefined; avoid: string | undefined } {
+    const unsettled = submission.kind === 'open' ? [...submission.unsettled] : [];
+    return { prefer: unsettled.find((address) => gateways.isHealthy(address)), avoid: last };
+  }
+
+  async function fly(parcels: readonly Parcel[]): Promise<void> {
+    const flight: Flight = { ending: new AbortController(), aboard: parcels.length, gateway: undefined };
+    for (const parcel of parcels) parcel.flight = flight;
+    await carry(flight, parcels);
+    answerWaits.delete(flight);
+  }
+
+  async function carry(flight: Flight, parcels: readonly Parcel[]): Promise<void> {
+    const { login } = parcels[0]!.options;
+    const budget = flightBudget(flight, parcels);
+    let authorization: Authorization;
+    let link: Awaited<ReturnType<GatewayPool['connected']>>;
+    try {
+      authorization = await login.authorization(budget);
+      const wanted = parcels[0]!.attempts === 0 ? {} : preference(parcels[0]!);
+      link = gateways.pick(wanted) ?? (await gateways.connected(budget, wanted));
+    } catch (thrown) {
+      const { error } = callFailure(thrown, undefined);
+      return proceed(flight, parcels, (parcel) => {
+        parcel.submission = afterNoConnection(parcel.submission, error);
+        return undefined;
+      });
+    }
+    const sent = parcels.filter((parcel) => parcel.flight === flight);
+    if (sent.length === 0) return;
+    flight.gateway = link.address;
+    const startedAtMs = nowMs();
+    const waitMs = gateways.answerWaitMs();
+    if (waitMs < Infinity) answerWaits.set(flight, startedAtMs + waitMs);
+    let answers: readonly Answer[] | undefined;
+    let thrown: unknown;
+    try {
+      const options = { metadata: authorization.metadata, signal: flight.ending.signal };
+      answers = await link.call((clients) => sendPayments(clients, sent.map(toRequest), options));
+      gateways.worked(link);
+    } catch (error) {
+      thrown = error;
+    }
+    const answerMs = flight.ending.signal.aborted ? 0 : nowMs() - startedAtMs;
+    if (!answers && callFailure(thrown, undefined).isGatewaysFault && flight.aboard > 0) gateways.failed(link);
+    const positions = new Map(sent.map((parcel, position) => [parcel, position]));
+    proceed(flight, sent, (parcel) => {
+      const answer = answers?.[positions.get(parcel)!] ?? failed(thrown, parcel);
+      parcel.last = link.address;
+      parcel.answerMs = Math.max(parcel.answerMs, answerMs);
+      parcel.submission = afterAnswer(parcel.submission, link.address, answer);
+      return answer.kind === 'failure' ? { error: answer.failure.error, token: authorization.token } : undefined;
+    });
+  }
+
+  /** Takes in what an attempt brought for each payment that still waits for it. */
+  function proceed(flight: Flight, parcels: readonly Parcel[], takeIn: (parcel: Parcel) => Refusal | undefined): void {
+    for (const parcel of parcels) {
+      if (parcel.flight !== flight) continue;
+      parcel.flight = undefined;
+      flight.aboard -= 1;
+      const before = parcel.submission;
+      const refusal = takeIn(parcel);
+      if (parcel.submission.kind === 'open') pauseOrConclude(parcel);
+      else if (refusal) void concludeOrRenew(parcel, before, refusal);
+      else settle(parcel, conclude(parcel.submission));
+    }
+  }
+
+  /** A refusal of the token, before anything was done, is not the end where another token can be had. */
+  async function concludeOrRenew(parcel: Parcel, before: Submission<string>, { error, token }: Refusal): Promise<void> {
+    const result = conclude(parcel.submission);
+    const { login } = parcel.options;
+    const elapsedMs = nowMs() - parcel.startedAtMs;
+    const budget = budgetUntil(parcel.endsAtMs, closing);
+    try {
+      const mayRepeat = parcel.renewals < RENEWALS_MAX && (await login.afterRefusal(error, token, elapsedMs, budget));
+      if (!mayRepeat) return settle(parcel, result);
+      if (error.code !== 'TOKEN_ISSUER') parcel.renewals += 1;
+      parcel.submission = before.kind === 'open' ? { ...before, last: asRetryable(error) } : before;
+      pauseOrConclude(parcel);
+    } catch (thrown) {
+      parcel.submission = before.kind === 'open' ? { ...before, last: callFailure(thrown, undefined).error } : before;
+      settle(parcel, conclude(parcel.submission));
+    }
+  }
+
+  function pauseOrConclude(parcel: Parcel): void {
+    if (parcel.isDone) return;
+    const pauseMs = backOffMs(clock, parcel.attempts);
+    parcel.attempts += 1;
+    const remainingMs = parcel.endsAtMs - nowMs();
+    const isWorth = pauseMs < remainingMs && worthSending(parcel.submission, remainingMs - pauseMs, parcel.answerMs * ANSWER_MARGIN);
+    if (isWorth) pauses.set(parcel, nowMs() + pauseMs);
+    else settle(parcel, conclude(parcel.submission));
+  }
+
+  /** Its time is over, it was cancelled, or the client is closed: says what is known now. */
+  function giveUp(parcel: Parcel, why: StrifeError): void {
+    const gateway = parcel.flight?.gateway;
+    parcel.submission =
+      gateway === undefined
+        ? afterNoConnection(parcel.submission, why)
+        : afterAnswer(parcel.submission, gateway, { kind: 'failure', failure: { error: why, lookedUp: false } });
+    settle(parcel, conclude(parcel.submission));
+  }
+
+  function settle(parcel: Parcel, result: Result): void {
+    if (parcel.isDone) return;
+    parcel.isDone = true;
+    inHand.delete(parcel);
+    deadlines.delete(parcel);
+    pauses.delete(parcel);
+    parcel.stopListening?.();
+    const { flight } = parcel;
+    parcel.flight = undefined;
+    if (flight && --flight.aboard === 0) flight.ending.abort();
+    parcel.resolve(result);
+  }
+
+  function flightBudget(flight: Flight, parcels: readonly Parcel[]): Budget {
+    let endsAtMs = 0;
+    for (const parcel of parcels) endsAtMs = Math.max(endsAtMs, parcel.endsAtMs);
+    return budgetUntil(endsAtMs, flight.ending.signal);
+  }
+
+  function budgetUntil(endsAtMs: number, signal: AbortSignal): Budget {
+    return { clock, signal, timeoutMs: endsAtMs - nowMs(), remainingMs: () => endsAtMs - nowMs() };
+  }
+
+  return {
+    send(payment, options) {
+      const { timeoutMs, signal } = options;
+      const startedAtMs = nowMs();
+      return new Promise((resolve) => {
+        const parcel: Parcel = {
+          payment, options, startedAtMs, resolve,
+          endsAtMs: startedAtMs + timeoutMs,
+          submission: openSubmission(payment.request.id),
+          attempts: 0, renewals: 0, answerMs: 0,
+          last: undefined, flight: undefined, isDone: false, stopListening: undefined,
+        };
+        if (inHand.size >= PAYMENTS_IN_HAND_MAX) return giveUp(parcel, tooMany());
+        inHand.add(parcel);
+        if (closing.aborted) return giveUp(parcel, cancellation(closing));
+        if (signal?.aborted) return giveUp(parcel, cancellation(signal));
+        if (signal) {
+          const cancel = (): void => giveUp(parcel, cancellation(signal));
+          signal.addEventListener('abort', cancel);
+          parcel.stopListening = () => signal.removeEventListener('abort', cancel);
+        }
+        deadlines.set(parcel, parcel.endsAtMs);
+        enqueue(parcel);
+      });
+    },
+  };
+}
+
+function toRequest({ payment, submission }: Parcel): CreateTransferRequest {
+  const earlierSendsAnswered = payment.isNew && submission.kind === 'open' && submission.unsettled.size === 0;
+  return { ...payment.request, earlierSendsAnswered };
+}
+
+function failed(thrown: unknown, { payment }: Parcel): Answer {
+  return { kind: 'failure', failure: callFailure(thrown, { transferId: payment.request.id }) };
+}
+
+function outOfTime(): StrifeError {
+  return new UnavailableError('no gateway answered in time', { code: 'DEADLINE_EXCEEDED', retryable: true });
+}
+
+function tooMany(): StrifeError {
+  return new UnavailableError(`more than ${PAYMENTS_IN_HAND_MAX} payments wait for an answer`, { code: 'TOO_MANY_PAYMENTS', retryable: true });
+}
+
+/** A number for each object, the same for the same one. */
+function numbering<T extends object>(): (item: T) => number {
+  const numbers = new WeakMap<T, number>();
+  let last = 0;
+  return (item) => {
+    let number = numbers.get(item);
+    if (number === undefined) numbers.set(item, (number = ++last));
+    return number;
+  };
+}

@@ -1,0 +1,82 @@
+// The queue of deliveries in a gateway's store: the decisions that not every bank is known to have acknowledged, oldest first.
+
+import type { TransferId } from '@strife/two-phase-commit';
+import { idToBlob } from './ids.ts';
+import type { StoreFile } from './store-file.ts';
+
+/** So many finished deliveries wait, at most, for a batch to ride with. Losing them in a crash only repeats deliveries. */
+export const FINISHED_BUFFERED_MAX = 10_000;
+
+export interface DeliveryQueue {
+  /** The place of a decision about a new id. An id keeps its place through all its attempts, so that paging by id misses nothing. */
+  nextPlace(): number;
+  /** Inside a write. The decision is to be delivered; also one that was finished already. */
+  add(id: TransferId, key: Buffer, place: number): void;
+  /** In memory, until `forgetFinished`. Throws RangeError for a malformed id. */
+  finish(ids: readonly TransferId[]): void;
+  /** Finished deliveries that are still in the file. */
+  readonly finished: number;
+  isFinished(key: Buffer, place: number): boolean;
+  /** Inside a write. */
+  forgetFinished(): void;
+  /** Inside a write, after all that took places. */
+  savePlaces(): void;
+}
+
+export function openDeliveryQueue(store: StoreFile): DeliveryQueue {
+  const insert = store.prepare('INSERT OR REPLACE INTO undelivered (seq, id) VALUES (?, ?)');
+  const removeRange = store.prepare('DELETE FROM undelivered WHERE seq BETWEEN ? AND ?');
+  const removeById = store.prepare('DELETE FROM undelivered WHERE seq = (SELECT seq FROM decisions WHERE id = ?)');
+  const saveNext = store.prepare('UPDATE sequence SET next = ?');
+  let [next] = store.prepare('SELECT next FROM sequence').get() as unknown as [number];
+  let savedNext = next;
+  /** Of what was decided since the start and is not finished. */
+  const places = new Map<TransferId, number>();
+  let finishedPlaces: number[] = [];
+  let finishedKeys: Buffer[] = [];
+
+  return {
+    nextPlace: () => next++,
+    add(id, key, place) {
+      insert.run(place, key);
+      places.set(id, place);
+    },
+    finish(ids) {
+      for (const id of ids) {
+        const place = places.get(id);
+        if (place === undefined) {
+          finishedKeys.push(idToBlob(id));
+        } else {
+          places.delete(id);
+          finishedPlaces.push(place);
+        }
+      }
+    },
+    get finished() {
+      return finishedPlaces.length + finishedKeys.length;
+    },
+    isFinished: (key, place) => finishedPlaces.includes(place) || finishedKeys.some((finished) => finished.equals(key)),
+    forgetFinished() {
+      for (const [first, last] of rangesOf(finishedPlaces)) removeRange.run(first, last);
+      for (const key of finishedKeys) removeById.run(key);
+      finishedPlaces = [];
+      finishedKeys = [];
+    },
+    savePlaces() {
+      if (next === savedNext) return;
+      saveNext.run(next);
+      savedNext = next;
+    },
+  };
+}
+
+/** The numbers as ranges without gaps: what was decided together is mostly finished together. */
+function rangesOf(numbers: readonly number[]): [first: number, last: number][] {
+  const ranges: [number, number][] = [];
+  for (const number of numbers.toSorted((one, other) => one - other)) {
+    const range = ranges.at(-1);
+    if (range !== undefined && number <= range[1] + 1) range[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges;
+}

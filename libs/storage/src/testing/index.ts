@@ -1,0 +1,2 @@
+export { decisionLogContract } from '../contract/decision-log-contract.ts';
+export { ledgerStoreContract } from '../contract/ledger-store-contract.ts';

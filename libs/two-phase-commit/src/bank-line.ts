@@ -1,0 +1,240 @@
+// One bank's line: gathers legs to prepare and decisions to deliver, and sends them in self-clocked flights.
+//
+// An idle line sends at once; a busy one (FLIGHTS_MAX calls under way) gathers until a reply returns. No timers decide what is sent
+// when, but for decisions that did not arrive, which back off, and those that the bank refuses, which are set aside for long.
+
+import { OverloadedError } from './participant.ts';
+import type { DecideAnswer } from './participant.ts';
+import type { Clock, PrepareLeg } from './ports.ts';
+import type { Decision, Silence, TransferId, Vote } from './protocol/vocabulary.ts';
+
+/** One way to call a bank. Each call is made at most once, and rejects after `timeoutMs` at the latest. */
+export interface BankPort {
+  /** The votes, in the order of the legs; silence for those that cannot be read. Rejects with `OverloadedError` when the bank did nothing of it. */
+  prepare(legs: readonly { readonly leg: PrepareLeg }[], timeoutMs: number): Promise<readonly (Vote | Silence)[]>;
+  /** What the bank says, in the order of the decisions; undefined for those that it says nothing clear about. */
+  decide(decisions: readonly DecisionToDeliver[], timeoutMs: number): Promise<readonly (DecideAnswer | undefined)[]>;
+}
+
+export interface DecisionToDeliver {
+  readonly id: TransferId;
+  readonly decision: Decision;
+}
+
+export interface BankLine {
+  admit(): 'ready' | 'unreachable' | 'overloaded';
+  prepare(leg: PrepareLeg, onVote: (vote: Vote | Silence) => void): void;
+  decide(id: TransferId, decision: Decision, onAcknowledged: () => void): void;
+  /** The bank can be reached through this port from now on, or, undefined, by nobody. Ends any back-off. */
+  connect(port: BankPort | undefined): void;
+  /** Decisions that the bank has not acknowledged. */
+  undelivered(): number;
+  close(): void;
+}
+
+export interface BankLineOptions {
+  readonly clock: Clock;
+  readonly prepareTimeoutMs: number;
+  /** Told of the first failure of a streak, and of the recovery after it. */
+  readonly onTrouble: (error: unknown) => void;
+  readonly onRecovery: () => void;
+  /** The bank says that a decision contradicts its log. */
+  readonly onRefused: (id: TransferId, decision: Decision) => void;
+  /** Between 0 and 1, for the jitter of the back-off. */
+  readonly random: () => number;
+}
+
+const FLIGHTS_MAX = 2;
+const FLIGHT_ITEMS_MAX = 2000;
+const FLIGHT_BYTES_MAX = 4 * 1024 * 1024;
+/** The most legs that wait for a flight; over it new transfers are refused before anything is sent. */
+const LEGS_WAITING_MAX = 50_000;
+/** The most decisions that a bank may leave unacknowledged before new transfers with it are refused. */
+const DECISIONS_WAITING_MAX = 100_000;
+/** How long a decision that the bank refused waits before it is sent again: only a person can end that. */
+const REFUSED_AGAIN_MS = 30_000;
+/** How much longer than an attempt a call may take, so that the attempt ends by its own deadline and is called timed out. */
+const PREPARE_GRACE_MS = 100;
+const DECIDE_TIMEOUT_MS = 5000;
+const BACK_OFF_MS = 50;
+const BACK_OFF_MAX_MS = 1000;
+const LEG_BYTES = 128;
+
+interface WaitingLeg {
+  readonly leg: PrepareLeg;
+  readonly onVote: (vote: Vote | Silence) => void;
+}
+
+interface WaitingDecision extends DecisionToDeliver {
+  readonly onAcknowledged: () => void;
+  /** The bank has acknowledged or refused it in this flight. */
+  settled: boolean;
+  /** The alarm about its refusal was raised. */
+  readonly alarmed: boolean;
+}
+
+export function createBankLine(options: BankLineOptions): BankLine {
+  const { clock, prepareTimeoutMs, onTrouble, onRecovery, onRefused, random } = options;
+  let port: BankPort | undefined;
+  let legs: WaitingLeg[] = [];
+  let decisions: WaitingDecision[] = [];
+  let unacknowledged = 0;
+  let flights = 0;
+  let pumpScheduled = false;
+  let backOffMs = 0;
+  let troubled = false;
+  let cancelBackOff: (() => void) | undefined;
+  let closed = false;
+
+  /** At the end of the current turn, so that everything that comes up together flies together. */
+  function schedulePump(): void {
+    if (pumpScheduled) return;
+    pumpScheduled = true;
+    queueMicrotask(() => {
+      pumpScheduled = false;
+      pump();
+    });
+  }
+
+  function pump(): void {
+    while (flights < FLIGHTS_MAX && !closed) {
+      const legsWaiting = legs.length;
+      const legsNow = takeLegs();
+      const decisionsNow = port !== undefined && cancelBackOff === undefined ? decisions.splice(0, FLIGHT_ITEMS_MAX) : [];
+      if (legsNow.length === 0 && decisionsNow.length === 0) {
+        // All that were taken had run out of time; those behind them may not have.
+        if (legs.length > 0 && legs.length < legsWaiting) continue;
+        return;
+      }
+      void fly(port, legsNow, decisionsNow);
+    }
+  }
+
+  function takeLegs(): WaitingLeg[] {
+    let count = 0;
+    let bytes = 0;
+    while (count < legs.length && count < FLIGHT_ITEMS_MAX && bytes < FLIGHT_BYTES_MAX) {
+      bytes += LEG_BYTES + legs[count]!.leg.request.body.memo.length * 3;
+      count += 1;
+    }
+    const nowMs = clock.nowMs();
+    return legs.splice(0, count).filter(({ leg, onVote }) => {
+      if (port !== undefined && leg.deadlineMs > nowMs) return true;
+      onVote({ kind: 'unsent' });
+      return false;
+    });
+  }
+
+  async function fly(to: BankPort | undefined, legsNow: readonly WaitingLeg[], decisionsNow: WaitingDecision[]): Promise<void> {
+    flights += 1;
+    if (to !== undefined) {
+      await Promise.all([
+        legsNow.length === 0 ? undefined : flyLegs(to, legsNow),
+        decisionsNow.length === 0 ? undefined : flyDecisions(to, decisionsNow),
+      ]);
+    }
+    flights -= 1;
+    pump();
+  }
+
+  async function flyLegs(to: BankPort, batch: readonly WaitingLeg[]): Promise<void> {
+    let votes: readonly (Vote | Silence)[];
+    try {
+      votes = await to.prepare(batch, prepareTimeoutMs + PREPARE_GRACE_MS);
+      answered();
+    } catch (error) {
+      trouble(error);
+      // A bank that says it is overloaded did nothing of the call; after any other failure it may have.
+      const silence: Silence = { kind: error instanceof OverloadedError ? 'unsent' : 'unreachable' };
+      votes = batch.map(() => silence);
+    }
+    batch.forEach(({ onVote }, index) => onVote(votes[index]!));
+  }
+
+  async function flyDecisions(to: BankPort, batch: WaitingDecision[]): Promise<void> {
+    try {
+      const answers = await to.decide(batch, DECIDE_TIMEOUT_MS);
+      const unheard = batch.filter((waiting, index) => !settle(waiting, answers[index]));
+      if (unheard.length > 0) throw new Error(`${unheard.length} of ${batch.length} decisions were not acknowledged`);
+      endBackOff();
+      answered();
+    } catch (error) {
+      trouble(error);
+      decisions = batch.filter((waiting) => !waiting.settled).concat(decisions);
+      backOff();
+    }
+  }
+
+  /** Whether the bank said what it makes of the decision. */
+  function settle(waiting: WaitingDecision, answer: DecideAnswer | undefined): boolean {
+    if (answer === 'acknowledged') {
+      waiting.settled = true;
+      unacknowledged -= 1;
+      waiting.onAcknowledged();
+    } else if (answer === 'refused') {
+      waiting.settled = true;
+      setAside(waiting);
+    }
+    return waiting.settled;
+  }
+
+  /** A decision against what the bank made durable would be refused again and again: it must not hold up the others. */
+  function setAside(waiting: WaitingDecision): void {
+    if (!waiting.alarmed) onRefused(waiting.id, waiting.decision);
+    clock.after(REFUSED_AGAIN_MS, () => {
+      decisions.push({ ...waiting, settled: false, alarmed: true });
+      schedulePump();
+    });
+  }
+
+  function trouble(error: unknown): void {
+    if (!troubled) onTrouble(error);
+    troubled = true;
+  }
+
+  function answered(): void {
+    if (troubled) onRecovery();
+    troubled = false;
+  }
+
+  function backOff(): void {
+    backOffMs = Math.min(backOffMs === 0 ? BACK_OFF_MS : backOffMs * 2, BACK_OFF_MAX_MS);
+    if (cancelBackOff !== undefined) return;
+    cancelBackOff = clock.after(backOffMs * (0.5 + random() / 2), () => {
+      cancelBackOff = undefined;
+      pump();
+    });
+  }
+
+  function endBackOff(): void {
+    backOffMs = 0;
+    cancelBackOff?.();
+    cancelBackOff = undefined;
+  }
+
+  return {
+    admit() {
+      if (port === undefined || closed) return 'unreachable';
+      return legs.length >= LEGS_WAITING_MAX || unacknowledged >= DECISIONS_WAITING_MAX ? 'overloaded' : 'ready';
+    },
+    prepare(leg, onVote) {
+      legs.push({ leg, onVote });
+      schedulePump();
+    },
+    decide(id, decision, onAcknowledged) {
+      unacknowledged += 1;
+      decisions.push({ id, decision, onAcknowledged, settled: false, alarmed: false });
+      schedulePump();
+    },
+    connect(next) {
+      port = next;
+      endBackOff();
+      if (port !== undefined) schedulePump();
+    },
+    undelivered: () => unacknowledged,
+    close() {
+      closed = true;
+      cancelBackOff?.();
+    },
+  };
+}

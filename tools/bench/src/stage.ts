@@ -1,0 +1,115 @@
+// A cluster over books of a known size, with users logged in, watched by process; its audit counts in the end.
+
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createPasswords } from '@strife/auth';
+import { loadTls, type TlsMaterial } from '@strife/certs';
+import { startCluster, type Cluster } from '@strife/cluster';
+import type { Session } from '@strife/sdk';
+import { auditBooks, type AuditVerdict } from './books/audit-books.ts';
+import { provideBooks } from './books/cached-books.ts';
+import { bookFiles, PAYEE_BANK, PAYER_BANK, type BookFiles, type BooksPlan } from './books/make-books.ts';
+import type { Payees, StrifeTarget } from './load/job.ts';
+import type { Watched } from './measure/sample.ts';
+
+export interface Stage {
+  /** For reports: "10,000 accounts". */
+  readonly name: string;
+  readonly plan: BooksPlan;
+  readonly cluster: Cluster;
+  readonly files: BookFiles;
+  /** The gateway, with users that are logged in and stay so for the next minutes. */
+  target(): Promise<StrifeTarget>;
+  /** All customers of the bank. */
+  payees(bank: 'payer' | 'payee'): Payees;
+  readonly watched: Watched;
+  /** Stops the cluster, audits its stores, and removes them when they are clean. */
+  close(): Promise<AuditVerdict>;
+  /** Stops the cluster and removes its stores. For the end of a run that failed. */
+  abandon(): Promise<void>;
+}
+
+export interface StageOptions {
+  readonly name: string;
+  readonly plan: BooksPlan;
+  /** Users that are logged in. */
+  readonly payers: number;
+  /** The stage's own folder; must not exist. */
+  readonly directory: string;
+  /** Where books are kept from run to run. */
+  readonly cache: string;
+  /** Where the services write CPU profiles when they stop; they run slower then. */
+  readonly profilesDirectory?: string | undefined;
+  /** Gives up making books. */
+  readonly signal: AbortSignal;
+}
+
+export const PASSWORD = 'bench-password';
+/** Sessions last an hour; they are made anew well before. */
+const SESSION_AGE_MAX_MS = 15 * 60 * 1000;
+const LOGINS_AT_ONCE = 4;
+const TIMEOUT_MS = 30_000;
+
+let hash: Promise<string> | undefined;
+
+/** @throws Error naming the service that did not start */
+export async function openStage({ name, plan, payers, directory, cache, signal, profilesDirectory }: StageOptions): Promise<Stage> {
+  const passwordHash = (): Promise<string> => (hash ??= createPasswords({}).hash(PASSWORD));
+  await provideBooks(cache, plan, passwordHash, join(directory, 'data'), signal);
+  const cluster = await startCluster({ root: directory, users: {}, ...(profilesDirectory === undefined ? {} : { env: profiling(profilesDirectory) }) });
+  const files = bookFiles(cluster.directories.data);
+  let sessions: { at: number; list: readonly Session[] } | undefined;
+  let tls: TlsMaterial | undefined;
+  return {
+    name, plan, cluster, files,
+    async target() {
+      tls ??= await loadTls(cluster.directories.certs, 'client/dev');
+      if (sessions === undefined || performance.now() - sessions.at > SESSION_AGE_MAX_MS) {
+        sessions = { at: performance.now(), list: await logIn(cluster, payers, plan.accounts) };
+      }
+      return { address: cluster.service('g1').address, tls, sessions: sessions.list };
+    },
+    payees: (bank) => ({ bank: bank === 'payer' ? PAYER_BANK : PAYEE_BANK, first: 1, last: plan.accounts }),
+    watched: () => ({
+      gateway: [cluster.service('g1').pid], [`bank ${PAYER_BANK}`]: [cluster.service(PAYER_BANK).pid], [`bank ${PAYEE_BANK}`]: [cluster.service(PAYEE_BANK).pid],
+    }),
+    async close() {
+      await cluster.stop();
+      const verdict = await auditBooks(files);
+      if (verdict.clean) await rm(directory, { recursive: true });
+      return verdict;
+    },
+    async abandon() {
+      await cluster.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function profiling(directory: string): Record<string, string> {
+  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${directory} --cpu-prof-interval=500` };
+}
+
+/** Payers are spread over all accounts, so that none is a neighbour of another in the books. */
+export function payerNames(payers: number, accounts: number): string[] {
+  return Array.from({ length: payers }, (_, index) => `u${1 + Math.floor((index * accounts) / payers)}`);
+}
+
+async function logIn(cluster: Cluster, payers: number, accounts: number): Promise<Session[]> {
+  const names = payerNames(payers, accounts);
+  const sessions: Session[] = [];
+  let next = 0;
+  const logInSome = async (): Promise<void> => {
+    const client = await cluster.connect({ timeoutMs: TIMEOUT_MS });
+    try {
+      while (next < names.length) {
+        const index = next++;
+        sessions[index] = await client.login({ bank: PAYER_BANK, username: names[index]!, password: PASSWORD });
+      }
+    } finally {
+      await client.close();
+    }
+  };
+  await Promise.all(Array.from({ length: LOGINS_AT_ONCE }, logInSome));
+  return sessions;
+}

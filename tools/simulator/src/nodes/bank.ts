@@ -1,0 +1,96 @@
+// A simulated bank: the real participant, inquirer, ledger resource and ledger over books in memory.
+
+import * as ledger from '@strife/ledger';
+import { createLedgerResource } from '@strife/storage';
+import { createInquirer, createParticipant, OverloadedError } from '@strife/two-phase-commit';
+import type { DecideAnswer, Inquirer, LogId, Participant, PrepareCommand, PrepareLeg, Resource, Vote } from '@strife/two-phase-commit';
+import { openMemoryBooks } from '../ports/memory-books.ts';
+import type { BooksDisk, MemoryBooks } from '../ports/memory-books.ts';
+import type { Life } from '../processes.ts';
+import type { World } from '../world.ts';
+
+/** One life of a bank. */
+export interface BankLife {
+  readonly life: Life;
+  readonly books: MemoryBooks;
+  readonly inquirer: Inquirer;
+  /** What ParticipantService does with a call. */
+  prepare(log: LogId, legs: readonly PrepareLeg[]): Promise<readonly Vote[]>;
+  decide(log: LogId, decisions: Parameters<Participant['decide']>[0]): Promise<readonly DecideAnswer[]>;
+}
+
+const INQUIRY_TIMEOUT_MS = 2000;
+
+export function bootBank(world: World, disk: BooksDisk, life: Life): BankLife {
+  const { clock } = life;
+  const bank = disk.bank;
+  const books = openMemoryBooks({
+    disk, nowMs: clock.nowMs, ledger, sync: (apply) => world.sync(life, apply), onWritten: (batch) => world.watch.batchWritten(bank, batch),
+  });
+  const participant = createParticipant({
+    bank, clock,
+    resource: slowed(world, life, createLedgerResource(books, ledger)),
+    onPrepared: (leg) => inquirer.track(leg),
+    onEnded: (id) => inquirer.forget(id),
+    onAlarm: ({ id, log, rule }) => world.watch.fail(`no decision contradicts a vote: ${bank} raised the alarm about ${id} of ${log}: ${rule}`),
+  });
+  const inquirer = createInquirer({
+    clock,
+    ask: (log, inquiries) => {
+      const gateway = world.gatewayServing(log, life);
+      if (gateway === undefined || world.plan.silentBanks.includes(bank)) return Promise.reject(new Error(`no gateway serves log ${log}`));
+      return world.network.call(life, gateway, {
+        what: () => `inquiry about ${inquiries.map(({ id, attempt }) => `${id.slice(-4)}#${attempt}`).join(', ')}`,
+        timeoutMs: INQUIRY_TIMEOUT_MS,
+        serve: () => world.gatewayLife(gateway.name)!.coordinator.inquire(inquiries),
+      });
+    },
+    decide: (commands) => participant.decide(commands),
+    onFailure: () => undefined,
+  });
+  for (const { id, state, terms } of books.preparedLegs()) {
+    if (state.kind === 'prepared' && terms !== undefined) inquirer.track({ ...state, id, terms }, true);
+  }
+
+  return {
+    life, books, inquirer,
+    async prepare(log, legs) {
+      if (world.refusesCall()) throw new OverloadedError('full');
+      const commands: PrepareCommand[] = [];
+      for (const leg of legs) if (isGranted(leg)) commands.push(commandOf(log, leg));
+      const votes = await participant.prepare(commands);
+      if (votes.length === legs.length) return votes;
+      let answered = 0;
+      return legs.map((leg): Vote => (isGranted(leg) ? votes[answered++]! : { kind: 'unauthorized' }));
+    },
+    decide: (_log, decisions) => participant.decide(decisions),
+  };
+}
+
+function isGranted({ side, grant }: PrepareLeg): boolean {
+  return side === 'credit' || grant !== 'expired';
+}
+
+function commandOf(log: LogId, { request, attempt, side, deadlineMs, expiresAtMs }: PrepareLeg): PrepareCommand {
+  const { id, fingerprint, body } = request;
+  return { id, log, attempt, fingerprint, terms: { body, side, deadlineMs }, expiresAtMs };
+}
+
+/** Lets the disk take its time before a batch is opened, before it is written, and before that is known: a crash may come at each of these. */
+function slowed(world: World, life: Life, resource: Resource): Resource {
+  if (world.plan.diskMs === 0) return resource;
+  return {
+    async open(ids) {
+      await world.diskTime(life);
+      const batch = await resource.open(ids);
+      return {
+        ...batch,
+        async commit() {
+          await world.diskTime(life);
+          await batch.commit();
+          await world.diskTime(life);
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,300 @@
+// Single-point mutations of the code that keeps the promises. Each breaks one rule; the simulator must find every one of them.
+
+import type { WorldSize } from './plan.ts';
+
+export interface PlantedBug {
+  readonly name: string;
+  /** From the root of the repository. */
+  readonly file: string;
+  /** Text that is in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  /** The rule of docs/PROTOCOL.md that it breaks. */
+  readonly breaks: string;
+  /** Where it shows; `small` unless it says otherwise. */
+  readonly world?: WorldSize;
+}
+
+const COORDINATOR_MACHINE = 'libs/two-phase-commit/src/protocol/coordinator-machine.ts';
+const PARTICIPANT_MACHINE = 'libs/two-phase-commit/src/protocol/participant-machine.ts';
+const DECISION_RULES = 'libs/two-phase-commit/src/protocol/decision-rules.ts';
+const VOCABULARY = 'libs/two-phase-commit/src/protocol/vocabulary.ts';
+const COORDINATOR = 'libs/two-phase-commit/src/coordinator.ts';
+const PARTICIPANT = 'libs/two-phase-commit/src/participant.ts';
+const INQUIRER = 'libs/two-phase-commit/src/inquirer.ts';
+const BANK_LINE = 'libs/two-phase-commit/src/bank-line.ts';
+const LEDGER = 'libs/ledger/src/ledger.ts';
+const RESOURCE = 'libs/storage/src/ledger-resource.ts';
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  // The coordinator's rules.
+  {
+    name: 'commits-on-one-yes', file: COORDINATOR_MACHINE, breaks: 'A decision COMMITTED needs YES from both banks',
+    find: 'prepared.length === banks.length ?', replace: 'prepared.length >= 1 ?',
+  },
+  {
+    name: 'counts-one-yes-twice', file: COORDINATOR_MACHINE, breaks: 'Messages repeated have no effect',
+    find: '    case \'yes\': {\n      if (state.prepared.includes(bank)) return same(state);\n      const prepared = [...state.prepared, bank];', replace: '    case \'yes\': {\n      const prepared = [...state.prepared, bank, bank];',
+  },
+  {
+    name: 'timeout-of-one-phase-is-not-applied', file: COORDINATOR_MACHINE, breaks: 'Where the bank stays silent the outcome is UNKNOWN',
+    find: "return answer({ kind: 'unknown' });\n  return propose(state, { outcome: 'aborted', why: 'timeout' });", replace: "return answer({ kind: 'declined', reason: 'timeout', replayed: false });\n  return propose(state, { outcome: 'aborted', why: 'timeout' });",
+  },
+  {
+    name: 'silence-of-one-phase-is-a-decline', file: COORDINATOR_MACHINE, breaks: 'Where the bank stays silent the outcome is UNKNOWN',
+    find: "    case 'yes': // No bank promises anything about a transfer that it can apply by itself.\n      return { kind: 'unknown' };", replace: "    case 'yes':\n      return { kind: 'declined', reason: 'silence', replayed: false };",
+  },
+  {
+    name: 'tells-commit-before-the-row', file: COORDINATOR_MACHINE, breaks: 'The decision row is durable before the client hears the outcome',
+    find: "persist: { ...request, attempt, verdict }, send: NOTHING };", replace: "persist: { ...request, attempt, verdict }, send: NOTHING, ...(verdict.outcome === 'committed' ? { reply: { kind: 'succeeded' as const, replayed: false } } : {}) };",
+  },
+  {
+    name: 'tells-abort-before-the-row', file: COORDINATOR_MACHINE, breaks: 'Whoever wants to act on an abort inserts it first and obeys the row',
+    find: "persist: { ...request, attempt, verdict }, send: NOTHING };", replace: "persist: { ...request, attempt, verdict }, send: NOTHING, ...(verdict.outcome === 'aborted' ? { reply: { kind: 'not-applied' as const, why: verdict.why } } : {}) };",
+  },
+  {
+    name: 'timeout-commits', file: COORDINATOR_MACHINE, breaks: 'A timeout is an abort',
+    find: "return propose(state, { outcome: 'aborted', why: 'timeout' });", replace: "return propose(state, state.prepared.length > 0 ? { outcome: 'committed' } : { outcome: 'aborted', why: 'timeout' });",
+  },
+  {
+    name: 'busy-is-a-decline', file: COORDINATOR_MACHINE, breaks: 'BUSY ends the attempt as transient: the coordinator that holds the leg may still commit',
+    find: "    case 'busy':\n    case 'unauthorized':\n    case 'invalid':\n      return propose(state, { outcome: 'aborted', why: vote.kind });", replace: "    case 'busy':\n    case 'unauthorized':\n    case 'invalid':\n      return propose(state, { outcome: 'declined', reason: vote.kind });",
+  },
+  {
+    name: 'other-body-obeyed', file: COORDINATOR_MACHINE, breaks: 'A row about another body aborts this one',
+    find: 'if (row.fingerprint !== request.fingerprint) {\n    // The log decided', replace: 'if (row.fingerprint.length === 0) {\n    // The log decided',
+  },
+  {
+    name: 'replays-another-body', file: COORDINATOR_MACHINE, breaks: 'Same id with another fingerprint: MISMATCH, always',
+    find: 'if (row !== undefined && row.fingerprint !== request.fingerprint) return answer(mismatchOf(row, request));', replace: '',
+  },
+  {
+    name: 'attempt-not-raised', file: COORDINATOR_MACHINE, breaks: 'A retry with the same id opens the next attempt',
+    find: 'const attempt = row === undefined ? 1 : row.attempt + 1;', replace: 'const attempt = row === undefined ? 1 : row.attempt;',
+  },
+  {
+    name: 'done-after-one-acknowledgement', file: COORDINATOR_MACHINE, breaks: 'Decide is repeated until both banks acknowledged, for ever',
+    find: 'const remaining = state.remaining.filter((other) => other !== bank);', replace: 'const remaining = state.remaining.filter((other) => other === bank).slice(1);',
+  },
+  // The compare-and-set and inquiries.
+  {
+    name: 'buried-attempt-commits', file: DECISION_RULES, breaks: 'A commit needs exactly the attempt after the last aborted one',
+    find: "? proposal.attempt > buried : proposal.attempt === buried + 1", replace: "? proposal.attempt > buried : proposal.attempt >= buried",
+  },
+  {
+    name: 'every-row-may-be-replaced', file: DECISION_RULES, breaks: "The log's first durable row for (id, attempt) wins",
+    find: 'const buried = row === undefined ? 0 : row.attempt;', replace: 'if (proposal.attempt > 0) return true;\n  const buried = row === undefined ? 0 : row.attempt;',
+  },
+  {
+    name: 'abort-over-the-same-attempt', file: DECISION_RULES, breaks: 'An abort at n needs a row below n',
+    find: "? proposal.attempt > buried :", replace: "? proposal.attempt >= buried :",
+  },
+  {
+    name: 'inquiry-answered-unwritten', file: DECISION_RULES, breaks: 'An inquiry without a row inserts ABORTED before it is answered',
+    find: "return { kind: 'write-first', proposal: { ...inquiry, verdict: { outcome: 'aborted', why: 'inquiry' } } };", replace: "return { kind: 'aborted', attempt };",
+  },
+  {
+    name: 'inquiry-about-a-lower-attempt-commits', file: DECISION_RULES, breaks: 'An attempt below that of the row is ABORTED',
+    find: "row.attempt === attempt ? { kind: 'committed', attempt } : aborted", replace: "{ kind: 'committed', attempt }", world: 'large',
+  },
+  {
+    name: 'inquiry-presumes-commit', file: DECISION_RULES, breaks: '"I do not know this transfer" is never a yes',
+    find: "if (row !== undefined && row.attempt >= attempt) return aborted;", replace: "if (row !== undefined && row.attempt >= attempt) return { kind: 'committed', attempt };",
+  },
+  {
+    name: 'inquiry-pending-for-ever', file: DECISION_RULES, breaks: 'No row and the deadline passed: insert ABORTED',
+    find: "if (mayStillRun) return { kind: 'pending' };", replace: "return { kind: 'pending' };",
+  },
+  {
+    name: 'abort-loses-its-reason', file: VOCABULARY, breaks: 'An Abort that carries a definite reason closes the id at the other bank too',
+    find: "return { outcome: 'aborted', attempt, fingerprint, reason: verdict.reason };", replace: "return { outcome: 'committed', attempt, fingerprint };",
+  },
+  // The participant's rules.
+  {
+    name: 'fence-forgotten', file: PARTICIPANT_MACHINE, breaks: 'Prepare(n) at fence(m) with n <= m: FENCED(m)',
+    find: 'return message.attempt > state.attempt\n', replace: 'return message.attempt >= 0\n',
+  },
+  {
+    name: 'other-log-takes-over', file: PARTICIPANT_MACHINE, breaks: 'A prepared leg belongs to the log that prepared it',
+    find: "if (message.log !== state.log) return unchanged(state, { kind: 'busy' });", replace: "if (message.log !== state.log) return unchanged({ ...state, log: message.log }, { kind: 'yes' });",
+  },
+  {
+    name: 'lower-attempt-revived', file: PARTICIPANT_MACHINE, breaks: 'Prepare(n) at prepared(m) with n < m: FENCED(m-1)',
+    find: "if (message.attempt < state.attempt) return unchanged(state, { kind: 'fenced', fence: state.attempt - 1 });", replace: '',
+  },
+  {
+    name: 'take-over-holds-again', file: PARTICIPANT_MACHINE, breaks: 'A higher attempt takes the hold over; it does not hold twice',
+    find: "return { state: { ...state, attempt: message.attempt }, effect: 'none', vote: { kind: 'yes' } };", replace: "return { state: { ...state, attempt: message.attempt }, effect: 'hold', vote: { kind: 'yes' } };",
+  },
+  {
+    name: 'take-over-keeps-the-attempt', file: PARTICIPANT_MACHINE, breaks: 'A higher attempt takes the hold over as its own',
+    find: "return { state: { ...state, attempt: message.attempt }, effect: 'none', vote: { kind: 'yes' } };", replace: "return { state, effect: 'none', vote: { kind: 'yes' } };",
+  },
+  {
+    name: 'expired-take-over-keeps-the-hold', file: PARTICIPANT_MACHINE, breaks: 'A take-over that comes too late releases the hold and closes the id',
+    find: "return { state: { kind: 'declined', fingerprint, reason }, effect: 'release', vote:", replace: "return { state: { kind: 'declined', fingerprint, reason }, effect: 'none', vote:",
+  },
+  {
+    name: 'decline-not-kept', file: PARTICIPANT_MACHINE, breaks: 'NO(definite reason) is durable: the id is closed at this bank for ever',
+    find: "return { state: { kind: 'declined', fingerprint, reason }, effect: 'none',", replace: "return { state: { kind: 'aborted', fingerprint, attempt }, effect: 'none',",
+  },
+  {
+    name: 'commit-by-any-log', file: PARTICIPANT_MACHINE, breaks: 'Commit(n, log) of a leg that another log prepared is an invariant broken',
+    find: "return unchanged(state, { kind: 'committed', replayed: true });", replace: "return unchanged(state, { kind: 'yes' });",
+  },
+  {
+    name: 'abort-of-any-log-releases', file: PARTICIPANT_MACHINE, breaks: "Another coordinator's messages never move a prepared leg",
+    find: "    case 'prepared':\n      if (state.log !== log || attempt < state.attempt) return acknowledged(state, 'none');", replace: "    case 'prepared':\n      if (attempt < state.attempt) return acknowledged(state, 'none');",
+  },
+  {
+    name: 'old-abort-releases', file: PARTICIPANT_MACHINE, breaks: 'Abort(n) at prepared(m) with n < m: ignore',
+    find: "    case 'prepared':\n      if (state.log !== log || attempt < state.attempt) return acknowledged(state, 'none');", replace: "    case 'prepared':\n      if (state.log !== log) return acknowledged(state, 'none');",
+  },
+  {
+    name: 'abort-of-another-body-releases', file: PARTICIPANT_MACHINE, breaks: 'An Abort of another body is ignored',
+    find: "if (state.fingerprint !== fingerprint) return acknowledged(state, 'none');", replace: '',
+  },
+  {
+    name: 'mismatch-not-seen', file: PARTICIPANT_MACHINE, breaks: 'Same id with another fingerprint: MISMATCH, always',
+    find: "if (state.kind !== 'absent' && state.fingerprint !== message.fingerprint) {", replace: "if (state.kind === 'committed' && state.fingerprint !== message.fingerprint) {",
+  },
+  {
+    name: 'fence-lowered', file: PARTICIPANT_MACHINE, breaks: 'Abort(n) at fence(m): raise the fence to n if higher',
+    find: 'fenceOrClose(Math.max(attempt, state.attempt), fingerprint, reason)', replace: 'fenceOrClose(attempt, fingerprint, reason)',
+  },
+  {
+    name: 'abort-keeps-the-hold', file: PARTICIPANT_MACHINE, breaks: 'Abort(n) at prepared(m), n >= m: release, fence(n)',
+    find: "return acknowledged(fenceOrClose(attempt, fingerprint, reason), 'release');", replace: "return acknowledged(fenceOrClose(attempt, fingerprint, reason), 'none');",
+  },
+  {
+    name: 'settles-again', file: PARTICIPANT_MACHINE, breaks: 'Commit at committed by the same log: acknowledge',
+    find: "return state.log === log ? acknowledged(state, 'none') : broken(`commit by log ${log} of a leg that log ${state.log} committed`);", replace: "return state.log === log ? acknowledged({ ...state }, 'settle') : broken(`commit by log ${log} of a leg that log ${state.log} committed`);",
+  },
+  {
+    name: 'commit-of-unknown-acknowledged', file: PARTICIPANT_MACHINE, breaks: 'Abort of an unknown id writes a fence',
+    find: "if (state.kind === 'absent') return acknowledged(fenceOrClose(attempt, fingerprint, reason), 'none');", replace: "if (state.kind === 'absent') return acknowledged(state, 'none');",
+  },
+  // The runtimes.
+  {
+    name: 'answers-before-the-commit', file: PARTICIPANT, breaks: 'YES is sent when the prepared leg and its hold are durable',
+    find: '      await batch.commit();\n      // Everything said from here on is durable.\n      for (const answer of answers) answer();', replace: '      for (const answer of answers) answer();\n      await batch.commit();',
+  },
+  {
+    name: 'forgets-to-commit-decisions', file: PARTICIPANT, breaks: 'An acknowledgement is sent when the settled or released leg is durable',
+    find: 'if (step.state !== record.state) {', replace: "if (step.state !== record.state && step.effect !== 'release') {",
+  },
+  {
+    name: 'answers-the-first-call-only', file: PARTICIPANT, breaks: 'The bank takes all that is queued and answers all',
+    find: 'for (const answer of answers) answer();', replace: 'answers[0]?.();',
+  },
+  {
+    name: 'bank-works-once', file: PARTICIPANT, breaks: 'The bank takes all that is queued and answers all',
+    find: '    working = false;\n    for (const resolve of drained)', replace: '    for (const resolve of drained)',
+  },
+  {
+    name: 'prepared-is-not-tracked', file: PARTICIPANT, breaks: 'A bank that has waited asks',
+    find: "told.prepared.push({ id, log, attempt, fingerprint, terms });", replace: 'void onPrepared;',
+  },
+  {
+    name: 'row-not-obeyed-by-runtime', file: COORDINATOR, breaks: 'The rows of a batch belong to its proposals, in order',
+    find: "batch.forEach(({ run }, index) => advance(run, { kind: 'decided', row: rows[index]! }));", replace: "batch.forEach(({ run }, index) => advance(run, { kind: 'decided', row: { ...rows[index]!, ...batch[index]!.proposal } }));",
+  },
+  {
+    name: 'recovers-nothing', file: COORDINATOR, breaks: 'On start decisions are re-sent, and for as long as a row is not done',
+    find: 'for (const row of rows) takeUp(row);', replace: 'void takeUp;',
+  },
+  {
+    name: 'inquiry-tells-nobody-else', file: COORDINATOR, breaks: 'A decision is delivered to both banks',
+    find: '      takeUp(row);\n    });\n    return answers;', replace: '    });\n    return answers;',
+  },
+  {
+    name: 'waits-for-a-clock-that-jumped', file: COORDINATOR, breaks: 'Nothing stays in doubt once everything is up, whatever the clocks say',
+    find: 'return leftMs > 0 && leftMs <= prepareTimeoutMs;', replace: 'return leftMs > 0;',
+  },
+  {
+    name: 'row-never-finished', file: COORDINATOR, breaks: 'A row is marked done once both banks acknowledged',
+    find: 'if (later === undefined || later === run) finished.push(id);', replace: 'if (later === run) finished.push(id);',
+  },
+  {
+    name: 'row-of-another-body-not-delivered', file: COORDINATOR, breaks: 'On start decisions are re-sent, and for as long as a row is not done',
+    find: 'if (known !== undefined && willDeliver(known, row)) return;', replace: 'if (known !== undefined) return;',
+  },
+  {
+    name: 'decisions-sent-once', file: BANK_LINE, breaks: 'Decide is repeated until acknowledged, for ever',
+    find: 'decisions = batch.filter((waiting) => !waiting.settled).concat(decisions);', replace: '',
+  },
+  {
+    name: 'acknowledged-by-silence', file: BANK_LINE, breaks: 'A decision is delivered when the bank acknowledged it',
+    find: "if (answer === 'acknowledged') {", replace: "if (answer !== 'refused') {",
+  },
+  {
+    name: 'votes-out-of-order', file: BANK_LINE, breaks: 'Votes belong to the legs of the call, in order',
+    find: 'batch.forEach(({ onVote }, index) => onVote(votes[index]!));', replace: 'batch.forEach(({ onVote }, index) => onVote(votes[batch.length - 1 - index]!));',
+    world: 'large',
+  },
+  {
+    name: 'silence-is-yes', file: BANK_LINE, breaks: 'Silence is no vote',
+    find: "const silence: Silence = { kind: error instanceof OverloadedError ? 'unsent' : 'unreachable' };", replace: "const silence = { kind: 'yes' } as unknown as Silence;",
+  },
+  {
+    name: 'line-stays-stuck', file: BANK_LINE, breaks: 'A busy line gathers until a reply returns',
+    find: '    flights -= 1;\n    pump();', replace: '    pump();',
+  },
+  {
+    name: 'inquirer-presumes-abort', file: INQUIRER, breaks: 'A YES vote binds: no clock at the bank releases a hold',
+    find: "if (answer?.kind !== 'aborted') return undefined;", replace: "if (answer?.kind === 'write-first') return undefined;",
+  },
+  {
+    name: 'inquirer-asks-a-log-once', file: INQUIRER, breaks: 'A bank asks until it knows',
+    find: 'busy.delete(log);', replace: 'void busy;',
+  },
+  {
+    name: 'inquirer-forgets-the-attempt', file: INQUIRER, breaks: 'A bank asks about the attempt that it holds',
+    find: 'return { id, attempt, fingerprint, body: terms.body,', replace: 'return { id, attempt: attempt + 1, fingerprint, body: terms.body,',
+  },
+  // The ledger and the books.
+  {
+    name: 'held-money-spent-again', file: LEDGER, breaks: "No account's available balance is ever below its floor",
+    find: 'return available(account);', replace: 'return account.posted;',
+  },
+  {
+    name: 'hold-without-room', file: LEDGER, breaks: 'A prepared leg keeps room at its payee',
+    find: 'credited: { ...to, incoming: to.incoming + amount.minorUnits },', replace: 'credited: { ...to, incoming: to.incoming },',
+  },
+  {
+    name: 'release-of-half', file: LEDGER, breaks: "`held` equals the sum of the account's prepared debits",
+    find: 'debited: { ...from, held: from.held - amount.minorUnits },', replace: 'debited: { ...from, held: from.held - amount.minorUnits / 2n },',
+  },
+  {
+    name: 'credit-off-by-one', file: LEDGER, breaks: 'The entries of each transfer sum to zero',
+    find: '{ ...to, posted: to.posted + minor, incoming:', replace: '{ ...to, posted: to.posted + minor + 1n, incoming:',
+  },
+  {
+    name: 'entry-with-the-wrong-sign', file: LEDGER, breaks: 'The entries of each transfer sum to zero',
+    find: '{ accountId: debited.id, amountMinor: -minor,', replace: '{ accountId: debited.id, amountMinor: minor,',
+  },
+  {
+    name: 'freeze-breaks-a-promise', file: LEDGER, breaks: 'A freeze stops new legs, never prepared ones: a YES binds',
+    find: 'requireTwo(from, to);\n  requirePositive(amount);', replace: "requireTwo(from, to);\n  if (from.frozen || to.frozen) throw new LedgerInvariantError('frozen');\n  requirePositive(amount);",
+  },
+  {
+    name: 'batch-forgets-its-own-accounts', file: RESOURCE, breaks: 'A batch is applied one by one, in memory',
+    find: 'return customers.get(name) ?? place(', replace: 'return place(', world: 'large',
+  },
+  {
+    name: 'batch-forgets-its-own-legs', file: RESOURCE, breaks: 'The leg stands with everything that its batch already did to it',
+    find: 'leg: (id) => legs.get(id) ?? recordOf(stored.get(id)),', replace: 'leg: (id) => recordOf(stored.get(id)),',
+  },
+  {
+    name: 'entries-not-written', file: RESOURCE, breaks: 'Double entry: a settled leg writes two entries',
+    find: 'for (const entry of after.entries) entries.push({ ...entry, transferId: id });', replace: '',
+  },
+  {
+    name: 'ends-are-not-checked', file: RESOURCE, breaks: "A leg whose account cannot take it is declined before it is held",
+    find: 'return mayDebit(from?.account, amount) ?? mayCredit(to?.account, amount);', replace: 'return from === undefined && to === undefined ? mayDebit(undefined, amount) : undefined;',
+  },
+  {
+    name: 'legs-written-without-accounts', file: RESOURCE, breaks: 'The leg and its hold are one durable write',
+    find: 'legs: [...legs.values()], accounts, entries', replace: 'legs: [...legs.values()], accounts: accounts.slice(0, 0), entries',
+  },
+];

@@ -1,0 +1,8 @@
+// Ids as the stores take them: one spelling for each.
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Throws RangeError for anything but a UUID in canonical lower-case form. */
+export function requireId(id: string): void {
+  if (!UUID.test(id)) throw new RangeError(`not a UUID in canonical form: ${JSON.stringify(id.slice(0, 50))}`);
+}

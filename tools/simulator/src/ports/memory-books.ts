@@ -1,0 +1,211 @@
+// A bank's books in memory with the contract of the durable ones: what is on their disk outlives the handles that are opened on it.
+
+import type { Account, DeclineReason, Money } from '@strife/ledger';
+import { OpeningBalanceError } from '@strife/storage';
+import type { DepositResult, EntryWrite, LedgerBatch, LedgerStore, LedgerStoreOptions, LegWrite, NewUser, StoredLeg } from '@strife/storage';
+import type { TransferId } from '@strife/two-phase-commit';
+import { requireId } from './ids.ts';
+import type { Sync } from './sync.ts';
+
+/** The books without pages of history and sessions, which no rule of the protocol looks at. */
+export type MemoryBooks = Pick<
+  LedgerStore,
+  | 'bank' | 'legs' | 'transfer' | 'preparedLegs' | 'inDoubt' | 'account' | 'accountById' | 'clearing' | 'writeBatch' | 'createUsers' | 'userHash' | 'setFrozen'
+  | 'deposit' | 'close'
+>;
+
+/** What is durable. */
+export interface BooksDisk {
+  readonly bank: string;
+  /** By id, which counts from 1. */
+  readonly accounts: (Account | undefined)[];
+  readonly accountIds: Map<string, number>;
+  readonly legs: Map<TransferId, StoredLeg>;
+  readonly entries: (EntryWrite | (Omit<EntryWrite, 'transferId'> & { readonly transferId?: TransferId }))[];
+  readonly deposits: Map<string, { readonly account: string; readonly amount: Money }>;
+  readonly users: Map<string, string>;
+}
+
+/** A batch as it became durable. */
+export interface WrittenBatch {
+  readonly legs: readonly { readonly before: StoredLeg | undefined; readonly after: StoredLeg }[];
+  readonly accounts: readonly Account[];
+  readonly entries: readonly EntryWrite[];
+}
+
+export interface MemoryBooksOptions {
+  readonly disk: BooksDisk;
+  readonly nowMs: () => number;
+  readonly ledger: LedgerStoreOptions['ledger'];
+  readonly sync: Sync;
+  readonly onWritten?: (batch: WrittenBatch) => void;
+}
+
+export function createBooksDisk(bank: string): BooksDisk {
+  return { bank, accounts: [undefined], accountIds: new Map(), legs: new Map(), entries: [], deposits: new Map(), users: new Map() };
+}
+
+export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: MemoryBooksOptions): MemoryBooks {
+  function find(kind: Account['kind'], name: string): Account | undefined {
+    const id = disk.accountIds.get(keyOf(kind, name));
+    return id === undefined ? undefined : disk.accounts[id];
+  }
+
+  function internal(kind: 'clearing' | 'equity', name: string, currency: string): Account {
+    const existing = find(kind, name);
+    if (existing !== undefined) return existing;
+    const account: Account = { id: disk.accounts.length, kind, name, currency, posted: 0n, held: 0n, incoming: 0n, floor: null, frozen: false };
+    sync(() => insert(account));
+    return account;
+  }
+
+  function insert(account: Account): void {
+    disk.accounts[account.id] = account;
+    disk.accountIds.set(keyOf(account.kind, account.name), account.id);
+  }
+
+  const prepared = (): StoredLeg[] => [...disk.legs.values()].filter(({ state }) => state.kind === 'prepared');
+  const equity = (currency: string): Account => internal('equity', currency, currency);
+
+  function writeBatch(batch: LedgerBatch): void {
+    const atMs = nowMs();
+    const latest = new Map<TransferId, StoredLeg>();
+    const legs = batch.legs.map((write) => {
+      requireId(write.id);
+      const before = latest.get(write.id) ?? disk.legs.get(write.id);
+      const after = nextLeg(write, before, atMs);
+      latest.set(write.id, after);
+      return { before, after };
+    });
+    for (const { id } of batch.accounts) if (disk.accounts[id] === undefined) throw new Error(`account ${id} is not in the books`);
+    sync(() => {
+      for (const { after } of legs) disk.legs.set(after.id, after);
+      for (const account of batch.accounts) disk.accounts[account.id] = { ...account, frozen: disk.accounts[account.id]!.frozen };
+      disk.entries.push(...batch.entries);
+      onWritten?.({ legs, accounts: batch.accounts, entries: batch.entries });
+    });
+  }
+
+  /** Why an equity account may not give this much, or undefined. */
+  function refusal(from: Account, to: Account | undefined, amount: Money): DeclineReason | undefined {
+    return ledger.mayCredit(to, amount) ?? ledger.mayDebit(from, amount);
+  }
+
+  function createUsers(users: readonly NewUser[]): string[] {
+    const made = new Map<string, { readonly user: NewUser; readonly account: Account; readonly entries: MemoryEntry[] }>();
+    const equities = new Map<string, Account>();
+    let id = disk.accounts.length;
+    for (const user of users) if (user.openingMinor > 0n && !disk.users.has(user.username)) equity(user.currency);
+    id = Math.max(id, disk.accounts.length);
+    for (const user of users) {
+      const { username, currency, openingMinor } = user;
+      if (made.has(username) || find('customer', username) !== undefined) continue;
+      let account: Account = { id, kind: 'customer', name: username, currency, posted: 0n, held: 0n, incoming: 0n, floor: 0n, frozen: false };
+      id += 1;
+      const entries: MemoryEntry[] = [];
+      if (openingMinor > 0n) {
+        const amount = { currency, minorUnits: openingMinor };
+        const from = equities.get(currency) ?? equity(currency);
+        const reason = refusal(from, account, amount);
+        if (reason !== undefined) throw new OpeningBalanceError(username, reason);
+        const movement = ledger.deposit(from, account, amount);
+        equities.set(currency, movement.debited);
+        account = movement.credited;
+        entries.push(...movement.entries);
+      }
+      made.set(username, { user, account, entries });
+    }
+    if (made.size === 0) return [];
+    sync(() => {
+      for (const account of equities.values()) disk.accounts[account.id] = account;
+      for (const { user, account, entries } of made.values()) {
+        insert(account);
+        disk.users.set(user.username, user.passwordHash);
+        disk.entries.push(...entries);
+      }
+    });
+    return [...made.keys()];
+  }
+
+  function deposit(id: string, name: string, amount: Money): DepositResult {
+    requireId(id);
+    const to = find('customer', name);
+    const earlier = disk.deposits.get(id);
+    if (earlier !== undefined) {
+      if (earlier.account !== name || to === undefined) return { kind: 'mismatch', field: 'account' };
+      if (to.currency !== amount.currency) return { kind: 'mismatch', field: 'amount.currency' };
+      if (earlier.amount.minorUnits !== amount.minorUnits) return { kind: 'mismatch', field: 'amount.minor_units' };
+      return { kind: 'deposited', account: to, replayed: true };
+    }
+    const reason = ledger.mayCredit(to, amount);
+    if (reason !== undefined || to === undefined) return { kind: 'declined', reason: reason ?? 'no_such_payee' };
+    const from = equity(amount.currency);
+    const refused = refusal(from, to, amount);
+    if (refused !== undefined) return { kind: 'declined', reason: refused };
+    const { debited, credited, entries } = ledger.deposit(from, to, amount);
+    sync(() => {
+      disk.accounts[debited.id] = debited;
+      disk.accounts[credited.id] = credited;
+      disk.entries.push(...entries);
+      disk.deposits.set(id, { account: name, amount });
+    });
+    return { kind: 'deposited', account: credited, replayed: false };
+  }
+
+  return {
+    bank: disk.bank,
+    legs(ids) {
+      const found = new Map<TransferId, StoredLeg>();
+      for (const id of ids) {
+        requireId(id);
+        const leg = disk.legs.get(id);
+        if (leg !== undefined) found.set(id, leg);
+      }
+      return found;
+    },
+    transfer: (id) => disk.legs.get(id),
+    preparedLegs: () => prepared().sort((one, other) => (one.id < other.id ? -1 : 1)),
+    inDoubt() {
+      const since = prepared().map(({ preparedAtMs }) => preparedAtMs);
+      return { legs: since.length, oldestPreparedAtMs: since.length === 0 ? undefined : Math.min(...since) };
+    },
+    account: find,
+    accountById: (id) => disk.accounts[id],
+    clearing: (peer, currency) => internal('clearing', `${peer}/${currency}`, currency),
+    writeBatch,
+    createUsers,
+    userHash: (username) => disk.users.get(username),
+    setFrozen(name, frozen) {
+      const account = find('customer', name);
+      if (account === undefined) return false;
+      sync(() => {
+        disk.accounts[account.id] = { ...account, frozen };
+      });
+      return true;
+    },
+    deposit,
+    close: () => undefined,
+  };
+}
+
+type MemoryEntry = BooksDisk['entries'][number];
+
+/** A leg written with its terms keeps them, and its account; only the deadline moves with the attempt. */
+function nextLeg(write: LegWrite, before: StoredLeg | undefined, nowMs: number): StoredLeg {
+  const { id, state } = write;
+  if (state.kind === 'absent') throw new Error(`leg ${id} cannot be written as absent`);
+  const terms = write.terms ?? before?.terms;
+  const prepares = state.kind === 'prepared' && before?.state.kind !== 'prepared';
+  return {
+    id,
+    state,
+    ...(terms === undefined ? {} : { terms }),
+    accountId: before?.terms === undefined ? write.accountId : before.accountId,
+    preparedAtMs: before === undefined || prepares ? nowMs : before.preparedAtMs,
+    endedAtMs: state.kind === 'prepared' ? null : (write.endedAtMs ?? before?.endedAtMs ?? nowMs),
+  };
+}
+
+function keyOf(kind: Account['kind'], name: string): string {
+  return `${kind} ${name}`;
+}
