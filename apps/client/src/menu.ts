@@ -25,7 +25,7 @@ const PATIENCE_MS = 3000;
 const CHOICES = ['balance', 'pay', 'history', 'offline payments', 'log out', 'quit'] as const;
 type Choice = (typeof CHOICES)[number];
 /** Said by a gateway, or by the SDK after it: this login is over for good. */
-const SESSION_IS_OVER: ReadonlySet<unknown> = new Set(['TOKEN_EXPIRED', 'TOKEN_REVOKED', 'SESSION_ENDED', 'SESSION_REVOKED', 'NOT_LOGGED_IN']);
+const SESSION_IS_OVER: ReadonlySet<unknown> = new Set(['TOKEN_REVOKED', 'SESSION_ENDED', 'SESSION_REVOKED', 'NOT_LOGGED_IN']);
 const QUESTION = `${CHOICES.map((choice, index) => `${index + 1} ${choice}`).join('   ')}\n> `;
 
 /** Runs until the person logs out, quits or has no more to say. A failed action is told, and the menu goes on. */
@@ -175,7 +175,13 @@ async function leave(conversation: Conversation): Promise<ExitCode> {
     return EXIT.interrupted;
   }
   dialog.say('Logging out. Ctrl-C again leaves at once.');
-  await strife.logout({ keepQueue: true }).catch(() => dialog.say('The gateway could not be told of the logout.'));
+  try {
+    await strife.logout({ keepQueue: true });
+  } catch {
+    // The only copy of what can revoke the session stays.
+    dialog.say('The gateway could not be told, so you are still logged in. Repeat: strife logout');
+    return EXIT.interrupted;
+  }
   await forgetLogin(context.settings.sessionFile, account);
   dialog.say('Logged out.');
   return EXIT.interrupted;

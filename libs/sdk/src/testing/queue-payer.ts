@@ -50,6 +50,8 @@ async function enqueueAll(): Promise<void> {
 }
 
 async function tellResults(): Promise<void> {
+  // The one before it may have died, or ended, after the last result.
+  if ((await store.marks()).acknowledged >= order.resultsInAll) return;
   for await (const { resultSeq, memo, state } of queue.results()) {
     say(`${memo} ${state}`);
     await queue.acknowledge(resultSeq);
