@@ -18,17 +18,19 @@ const own = join(import.meta.dirname, '..', 'programs');
 /** Installs verdaccio where it lies, from its own lockfile, and starts it on a free port with its files under `folder`. */
 export async function startRegistry(folder: string): Promise<LocalRegistry> {
   await execa('npm', ['ci', '--no-audit', '--no-fund', '--prefix', own]);
-  const { stdout: upstream } = await execa('npm', ['config', 'get', 'registry']);
+  const [upstream, authority] = await Promise.all([npmSetting('registry'), npmSetting('cafile')]);
   const [port] = await findFreePorts(1);
   const url = `http://127.0.0.1:${port}/`;
   await mkdir(folder, { recursive: true });
   const config = join(folder, 'config.yaml');
-  await writeFile(config, configOf(folder, upstream.trim()));
+  await writeFile(config, configOf(folder, upstream ?? ''));
   const npmrc = join(folder, 'npmrc');
   // Anybody may publish, but npm does not try without a token.
   await writeFile(npmrc, `registry=${url}\n//127.0.0.1:${port}/:_authToken=anybody\naudit=false\nfund=false\nupdate-notifier=false\n`);
   const program = join(own, 'node_modules', 'verdaccio', 'bin', 'verdaccio');
-  const server = execa(process.execPath, [program, '--config', config, '--listen', url], { reject: false, stdout: 'ignore', cleanup: true });
+  // npm may be told of a host's own authority; Node, which verdaccio asks upstream with, has to be told, too.
+  const env = authority === undefined ? {} : { NODE_EXTRA_CA_CERTS: authority };
+  const server = execa(process.execPath, [program, '--config', config, '--listen', url], { reject: false, stdout: 'ignore', cleanup: true, env });
   await ready(`${url}-/ping`, server);
   return {
     url,
@@ -38,6 +40,12 @@ export async function startRegistry(folder: string): Promise<LocalRegistry> {
       await server;
     },
   };
+}
+
+async function npmSetting(name: string): Promise<string | undefined> {
+  const { stdout } = await execa('npm', ['config', 'get', name]);
+  const value = stdout.trim();
+  return value === '' || value === 'null' || value === 'undefined' ? undefined : value;
 }
 
 function configOf(folder: string, upstream: string): string {

@@ -25,6 +25,7 @@ const PASSWORDS = { alice: 'canary-alice-Xk29', bob: 'canary-bob-Lm83', wrong: '
 
 let root: string;
 let runs: Record<'alpha' | 'beta' | 'g1', ServiceRun>;
+const started: ServiceRun[] = [];
 let addresses: Record<keyof typeof runs, string>;
 let discovery: TestDiscovery;
 let callers: Callers;
@@ -39,13 +40,19 @@ beforeAll(async () => {
   const seeds = await Promise.all([seedFile('alpha', 'alice'), seedFile('beta', 'bob')]);
   // Everything that can be logged is.
   const start = (role: 'gateway' | 'bank', name: string, more: Record<string, string> = {}) => runService(role, serviceArgs({ directories: directories(), discovery }, name, { 'log-level': 'debug', ...more }));
-  runs = { alpha: start('bank', 'alpha', { seed: seeds[0] }), beta: start('bank', 'beta', { seed: seeds[1] }), g1: start('gateway', 'g1') };
-  const [alpha, beta, g1] = await Promise.all([runs.alpha.ready, runs.beta.ready, runs.g1.ready]);
+  const banks = { alpha: start('bank', 'alpha', { seed: seeds[0] }), beta: start('bank', 'beta', { seed: seeds[1] }) };
+  started.push(banks.alpha, banks.beta);
+  const [alpha, beta] = await Promise.all([banks.alpha.ready, banks.beta.ready]);
+  // Banks first: a gateway that has never met a bank takes its name for unknown.
+  const gateway = start('gateway', 'g1');
+  started.push(gateway);
+  runs = { ...banks, g1: gateway };
+  const g1 = await gateway.ready;
   addresses = { alpha, beta, g1 };
 }, 60_000);
 afterAll(async () => {
   callers?.close();
-  await Promise.all(Object.values(runs ?? {}).map((run) => run.stop()));
+  await Promise.all(started.map((run) => run.stop()));
   await discovery?.end();
   await rm(root, { recursive: true, force: true });
 });
