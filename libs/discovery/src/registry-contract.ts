@@ -23,7 +23,7 @@ export interface Member {
 
 const UPDATES = 50;
 /** How soon a watcher must hear of a change: within a second, and as much later as more processes want to run here than there are cores. */
-const HEARD_WITHIN_MS = 1000 * Math.max(2, (loadavg()[0] ?? 0) / availableParallelism());
+const HEARD_WITHIN_MS = 1000 * Math.max(1, (loadavg()[0] ?? 0) / availableParallelism());
 
 export function describeRegistryContract(name: string, makeDriver: () => Promise<RegistryDriver>): void {
   describe(`${name} as a registry`, () => {

@@ -1,15 +1,16 @@
-// Publishes the packages to a registry of its own, installs them into fresh projects of many kinds, and pays from each:
+// Publishes the packages to a registry of its own, checks their types, installs them into fresh projects of many kinds, and pays from each:
 //
 //   npm run consumers [-- <project> ...]
 //
-// Exits 0 if every project has paid, the payments are in the books, and the books are clean.
+// Exits 0 if the types are right, every project has paid, the payments are in the books, and the books are clean.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { startCluster } from '@strife/cluster';
 import { auditStores } from '@strife/storage';
-import { execa } from 'execa';
+import { checkTypes, publishPackages } from './packages.ts';
+import { installPrograms } from './programs.ts';
 import { payFrom, projectNames } from './project.ts';
 import { startRegistry } from './registry.ts';
 
@@ -35,8 +36,11 @@ async function chosen(names: readonly string[]): Promise<string[]> {
 
 /** The number of projects that did not pay, or whose payment is not in the books. */
 async function run(names: readonly string[]): Promise<number> {
-  await using registry = await startRegistry(join(folder, 'registry'));
-  await publish(registry.npmrc, registry.url);
+  const programOf = await installPrograms();
+  await using registry = await startRegistry(join(folder, 'registry'), programOf('verdaccio'));
+  await publishPackages(registry);
+  await checkTypes(folder, programOf);
+  say('ok      types, as consumers resolve them');
   await using cluster = await startCluster({ root: join(folder, 'cluster') });
   const gateway = cluster.service('g1').address;
   const paid = new Map<string, string>();
@@ -55,13 +59,6 @@ async function run(names: readonly string[]): Promise<number> {
   for (const name of missing) say(`FAILED  ${name}: its payment is not in the payee's books`);
   say(`${paid.size - missing.length} of ${names.length} projects have paid`);
   return names.length - paid.size + missing.length;
-}
-
-/** Builds, and publishes as `nx release` does. */
-async function publish(npmrc: string, url: string): Promise<void> {
-  const env = { npm_config_userconfig: npmrc, NX_DAEMON: 'false' };
-  await execa('tsc', ['-b', 'libs/stubs', 'libs/ledger', 'libs/sdk'], { cwd: root });
-  await execa('nx', ['release', 'publish', '--registry', url, '--first-release'], { cwd: root, env });
 }
 
 async function notInTheBooks(cluster: Awaited<ReturnType<typeof startCluster>>, paid: ReadonlyMap<string, string>): Promise<string[]> {

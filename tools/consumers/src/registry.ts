@@ -13,11 +13,9 @@ export interface LocalRegistry extends AsyncDisposable {
 }
 
 const READY_WITHIN_MS = 60_000;
-const own = join(import.meta.dirname, '..', 'programs');
 
-/** Installs verdaccio where it lies, from its own lockfile, and starts it on a free port with its files under `folder`. */
-export async function startRegistry(folder: string): Promise<LocalRegistry> {
-  await execa('npm', ['ci', '--no-audit', '--no-fund', '--prefix', own]);
+/** Starts verdaccio, which lies in the folder `program`, on a free port with its files under `folder`. */
+export async function startRegistry(folder: string, program: string): Promise<LocalRegistry> {
   const [upstream, authority] = await Promise.all([npmSetting('registry'), npmSetting('cafile')]);
   const [port] = await findFreePorts(1);
   const url = `http://127.0.0.1:${port}/`;
@@ -27,10 +25,9 @@ export async function startRegistry(folder: string): Promise<LocalRegistry> {
   const npmrc = join(folder, 'npmrc');
   // Anybody may publish, but npm does not try without a token.
   await writeFile(npmrc, `registry=${url}\n//127.0.0.1:${port}/:_authToken=anybody\naudit=false\nfund=false\nupdate-notifier=false\n`);
-  const program = join(own, 'node_modules', 'verdaccio', 'bin', 'verdaccio');
   // npm may be told of a host's own authority; Node, which verdaccio asks upstream with, has to be told, too.
   const env = authority === undefined ? {} : { NODE_EXTRA_CA_CERTS: authority };
-  const server = execa(process.execPath, [program, '--config', config, '--listen', url], { reject: false, stdout: 'ignore', cleanup: true, env });
+  const server = execa(process.execPath, [join(program, 'bin', 'verdaccio'), '--config', config, '--listen', url], { reject: false, stdout: 'ignore', cleanup: true, env });
   await ready(`${url}-/ping`, server);
   return {
     url,
