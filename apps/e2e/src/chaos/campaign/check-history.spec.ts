@@ -12,6 +12,8 @@ const ID = '01a2083d-b4b7-77b6-978b-e875114ab5c2';
 const OTHER = '01a2083d-b4bb-70f8-9d2d-35c2d5cfaae0';
 const SEND: Extract<JournalEvent, { op: 'send' }> = { op: 'send', id: ID, from: 'alpha/p1', to: 'beta/p3', minor: '7' };
 const OK: JournalEvent = { op: 'ok', id: ID };
+const look = (entries: number, posted: string, others = {}): JournalEvent =>
+  ({ op: 'balances', bank: 'alpha', at: '2026-01-01T00:00:00.000Z', entries: String(entries), balances: { 'alpha/p1': posted, ...others } });
 const COMMITTED = 1;
 const ABORTED = 2;
 
@@ -65,6 +67,11 @@ describe('a history', () => {
     expect(checkHistory([[SEND, OK, before]], ['alpha', 'beta'], folder).counts).toEqual({ acknowledged: 1, declined: 0, unknown: 0, reads: 1 });
   });
 
+  it('of looks at all accounts of a bank is right when each shows what the entries up to it say', () => {
+    settle();
+    expect(problems(SEND, OK, look(1, '100'), look(2, '93'), look(2, '93'))).toEqual([]);
+  });
+
   it('of a payment that was declined and is aborted is right', () => {
     addLeg(alpha, ABORTED);
     expect(problems(SEND, { op: 'declined', id: ID, reason: 'insufficient_funds' })).toEqual([]);
@@ -92,6 +99,9 @@ describe('a history', () => {
     ['a balance of before a read that was over', settle, [SEND, OK, { op: 'balance', account: 'alpha/p1', posted: '93' }, { op: 'balance', account: 'alpha/p1', posted: '100' }],
       /shows balance 100, which the account never was after its first 2 entries/],
     ['entries that were different once', settle, [SEND, OK, { op: 'entries', account: 'alpha/p1', entries: [{ id: ID, amount: '-9', posted: '91' }] }], /shows entries from/],
+    ['a look at all accounts that shows what never was', settle, [SEND, OK, look(1, '93')], /alpha\/p1 at 2026.*: a look shows 93, and its entries up to then say 100/],
+    ['a look that shows an account that is not there later', settle, [SEND, OK, look(2, '93', { 'alpha/p9': '7' })], /alpha\/p9 at 2026.*: a look shows 7, .* say 0/],
+    ['a look that shows less than the one before', settle, [SEND, OK, look(2, '93'), look(1, '100')], /alpha at 2026.*: a look shows 1 entries, after 2/],
   ])('with %s is found to be wrong', (_what, arrange, events, words) => {
     arrange();
     expect(problems(...events).join('\n')).toMatch(words);

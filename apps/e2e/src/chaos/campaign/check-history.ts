@@ -31,6 +31,8 @@ interface Books {
   readonly moved: ReadonlyMap<string, readonly { readonly account: string; readonly amount: bigint }[]>;
   /** By account, oldest first. */
   readonly chains: ReadonlyMap<string, readonly ReadEntry[]>;
+  /** Of all accounts, in the order in which they were written. */
+  readonly line: readonly { readonly seq: bigint; readonly account: string; readonly amount: bigint }[];
 }
 
 /** @param journals the events of each client, in the order in which they happened */
@@ -60,7 +62,13 @@ export function checkHistory(journals: readonly (readonly JournalEvent[])[], ban
     for (const id of legs.keys()) if (!sent.has(id)) report(`bank ${bank} has transfer ${id}, which nobody sent`);
   }
   for (const { chains } of books.values()) for (const [account, chain] of chains) checkChain(account, chain, report);
+  for (const book of books.values()) checkLooks(journals.flat(), book, report);
   return { counts, problems };
+}
+
+/** `alpha/p1`, or `alpha/internal/beta/EUR` for one of the bank's own. @param kind as accounts.kind has it */
+export function accountLabel(bank: string, kind: bigint, name: string): string {
+  return kind === CUSTOMER ? `${bank}/${name}` : `${bank}/internal/${name}`;
 }
 
 /** An acknowledged payment is at both banks exactly once, with its amount; one that was declined is at none. */
@@ -111,6 +119,29 @@ function checkReads(events: readonly JournalEvent[], books: ReadonlyMap<string, 
   return reads;
 }
 
+/**
+ * A bank's history is one line: what all its accounts had when they were looked at together is what its entries up to then say, and no look
+ * shows fewer entries than the one before.
+ */
+function checkLooks(events: readonly JournalEvent[], { bank, line }: Books, report: (problem: string) => void): void {
+  const had = new Map<string, bigint>();
+  let known = 0n;
+  let next = 0;
+  for (const event of events) {
+    if (event.op !== 'balances' || event.bank !== bank) continue;
+    const entries = BigInt(event.entries);
+    if (entries < known) report(`${bank} at ${event.at}: a look shows ${entries} entries, after ${known}`);
+    known = entries;
+    for (let entry = line[next]; entry !== undefined && entry.seq <= entries; entry = line[next += 1]) {
+      had.set(entry.account, (had.get(entry.account) ?? 0n) + entry.amount);
+    }
+    for (const account of new Set([...had.keys(), ...Object.keys(event.balances)])) {
+      const seen = event.balances[account] ?? '0';
+      if (BigInt(seen) !== (had.get(account) ?? 0n)) report(`${account} at ${event.at}: a look shows ${seen}, and its entries up to then say ${had.get(account) ?? 0n}`);
+    }
+  }
+}
+
 function balanceAt(chain: readonly ReadEntry[], posted: string): (entries: number) => boolean {
   return (entries) => (chain[entries - 1]?.posted ?? '0') === posted;
 }
@@ -139,14 +170,16 @@ function readBooks(bank: string, file: string): Books {
     for (const { id, state } of rows('SELECT id, state FROM legs')) legs.set(idOf(id as Uint8Array), state as bigint);
     const moved = new Map<string, { account: string; amount: bigint }[]>();
     const chains = new Map<string, ReadEntry[]>();
-    const entries = `SELECT e.transfer_id AS transfer, e.amount, e.posted, a.name, a.kind FROM entries e JOIN accounts a ON a.id = e.account_id ORDER BY e.seq`;
-    for (const { transfer, amount, posted, name, kind } of rows(entries)) {
+    const line: { seq: bigint; account: string; amount: bigint }[] = [];
+    const entries = `SELECT e.seq, e.transfer_id AS transfer, e.amount, e.posted, a.name, a.kind FROM entries e JOIN accounts a ON a.id = e.account_id ORDER BY e.seq`;
+    for (const { seq, transfer, amount, posted, name, kind } of rows(entries)) {
       const id = transfer === null ? null : idOf(transfer as Uint8Array);
-      const account = kind === CUSTOMER ? `${bank}/${String(name)}` : `${bank}/internal/${String(name)}`;
+      const account = accountLabel(bank, kind as bigint, String(name));
+      line.push({ seq: seq as bigint, account, amount: amount as bigint });
       push(chains, account, { id, amount: String(amount), posted: String(posted) });
       if (id !== null && kind === CUSTOMER) push(moved, id, { account, amount: amount as bigint });
     }
-    return { bank, legs, moved, chains };
+    return { bank, legs, moved, chains, line };
   } finally {
     database.close();
   }

@@ -43,10 +43,12 @@ export interface FaultsOptions {
   readonly strace: string | undefined;
   /** Told of each fault, and of what should not have happened. */
   readonly onFault: (text: string) => void;
+  /** Told each time when a service has come back. */
+  readonly onRestart: () => void;
   readonly onProblem: (problem: string) => void;
 }
 
-export function startFaults({ stage, random, strace, onFault, onProblem }: FaultsOptions): Faults {
+export function startFaults({ stage, random, strace, onFault, onRestart, onProblem }: FaultsOptions): Faults {
   const counts = Object.fromEntries(Object.keys(WEIGHTS).map((kind) => [kind, 0])) as FaultCounts;
   const busy = new Set<unknown>();
   const underWay = new Set<Promise<void>>();
@@ -174,7 +176,8 @@ export function startFaults({ stage, random, strace, onFault, onProblem }: Fault
   async function startAgain(service: ServiceProcess): Promise<void> {
     for (let starts = 1; ; starts += 1) {
       try {
-        return await service.restart();
+        await service.restart();
+        return onRestart();
       } catch (error) {
         if (starts === STARTS_MAX) throw error;
         onFault(`start of ${service.name} failed: ${(error as Error).message.split('\n')[1]?.trim() ?? String(error)}`);

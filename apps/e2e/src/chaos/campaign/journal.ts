@@ -1,6 +1,7 @@
 // What one client did and heard, a line an event, written before it acts on it: its memory after a kill, and the history that is checked.
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import type { SeenStore } from './auditor.ts';
 
 export interface ReadEntry {
   /** Null for a deposit. */
@@ -23,7 +24,11 @@ export type JournalEvent =
   /** What the account showed: its balance, or its newest entries, newest first. */
   | { readonly op: 'balance'; readonly account: string; readonly posted: string }
   | { readonly op: 'entries'; readonly account: string; readonly entries: readonly ReadEntry[] }
-  | { readonly op: 'started' | 'finished' };
+  | { readonly op: 'started' | 'finished' }
+  /** Not of a client: what all accounts of a bank had at one moment, and the number of its last entry then. */
+  | { readonly op: 'balances'; readonly bank: string; readonly at: string; readonly entries: string; readonly balances: Readonly<Record<string, string>> }
+  /** Not of a client: which stores were audited, one after the other, and how many payments each knew. */
+  | { readonly op: 'audit'; readonly stores: readonly SeenStore[]; readonly problems: number };
 
 export interface Journal {
   /** In the page cache on return: it survives the process, as the faults here need. */

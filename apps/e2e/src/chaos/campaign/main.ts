@@ -110,11 +110,12 @@ function next(seed: number, { kills, payments }: Goal, sum: Sum): string {
   return ['npm run chaos -- --seed', seed, ...left].join(' ');
 }
 
-function describe(seed: number, { kills, faults, history, totals, inDoubtMs, problems }: RoundReport, tookMs: number): string {
+function describe(seed: number, { kills, faults, history, books, inDoubtMs, problems }: RoundReport, tookMs: number): string {
   const others = Object.entries(faults).filter(([kind]) => !kind.startsWith('kill')).map(([kind, count]) => `${kind} ${count}`);
   return [
     `seed ${seed}: ${problems.length === 0 ? 'ok' : 'FAILED'} in ${Math.round(tookMs / 1000)} s; ${kills} kills, ${others.join(', ')};`,
-    `${history.acknowledged} acknowledged, ${history.declined} declined, ${history.unknown} uncertain answers, ${history.reads} reads, ${totals} totals; last in doubt ${inDoubtMs} ms`,
+    `${history.acknowledged} acknowledged, ${history.declined} declined, ${history.unknown} uncertain answers, ${history.reads} reads;`,
+    `${books.looks} looks at all balances of a bank, ${books.audits} audits of all stores (${Math.round(books.auditsMs)} ms); last in doubt ${inDoubtMs} ms`,
   ].join(' ');
 }
 

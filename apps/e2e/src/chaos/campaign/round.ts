@@ -11,9 +11,12 @@ import { checkHistory } from './check-history.ts';
 import type { HistoryCounts } from './check-history.ts';
 import { startFaults } from './faults.ts';
 import type { FaultCounts } from './faults.ts';
-import { readJournal } from './journal.ts';
-import { BANKS, buildStage, GATEWAYS } from './stage.ts';
+import { openJournal, readJournal } from './journal.ts';
+import type { StoreOfService } from './snapshot.ts';
+import { BANKS, buildStage } from './stage.ts';
 import type { Stage } from './stage.ts';
+import { watchBooks } from './watch-books.ts';
+import type { BooksSeen } from './watch-books.ts';
 
 export interface RoundOptions {
   /** Everything is written under it. */
@@ -28,8 +31,8 @@ export interface RoundReport {
   readonly kills: number;
   readonly faults: FaultCounts;
   readonly history: HistoryCounts;
-  /** Looks at all accounts of a bank at one moment. */
-  readonly totals: number;
+  /** Reads that span accounts. */
+  readonly books: BooksSeen;
   /** How long the last leg was in doubt after all services were ready. */
   readonly inDoubtMs: number;
   readonly problems: readonly string[];
@@ -41,7 +44,6 @@ const IN_DOUBT_MAX_MS = 1000;
 const IN_DOUBT_LOOK_MS = 20_000;
 /** Until every client has a certain answer to everything; it has faults behind it that take a while to be noticed. */
 const FINISH_MAX_MS = 60_000;
-const TOTALS_EVERY_MS = 400;
 
 export async function runRound({ root, seed, faultsMs, strace, faketime }: RoundOptions): Promise<RoundReport> {
   const problems: string[] = [];
@@ -53,8 +55,10 @@ export async function runRound({ root, seed, faultsMs, strace, faketime }: Round
   };
   const stage = await buildStage({ root, seed, faketime });
   try {
-    const totals = watchTotals(stage, report);
-    const faults = startFaults({ stage, random: seededRandom(seed), strace, onFault: note, onProblem: report });
+    const { stores, seededMinor } = stage;
+    const ownJournal = join(root, 'journal-books.jsonl');
+    await using books = watchBooks({ stores, seededMinor, folder: join(root, 'snapshots'), journal: openJournal(ownJournal), onProblem: report });
+    const faults = startFaults({ stage, random: seededRandom(seed), strace, onFault: note, onRestart: books.auditSoon, onProblem: report });
     await delay(faultsMs);
     await faults.end();
     for (const proxy of Object.values(stage.proxies)) proxy.heal();
@@ -65,22 +69,21 @@ export async function runRound({ root, seed, faultsMs, strace, faketime }: Round
     await Promise.all(stage.payers.map((payer) => payer.finish(FINISH_MAX_MS).catch((error: Error) => report(error.message))));
     note('all clients have finished');
     await untilDecided(stage);
-    const looks = await totals.end();
-    const { violations, inDoubt } = auditStores(filesOf(stage));
+    const booksSeen = await books.end();
+    const { violations, inDoubt } = auditStores({ banks: filesOf(stage, 'bank'), gateways: filesOf(stage, 'gateway') });
     for (const { invariant, message } of violations) report(`audit: invariant ${invariant}: ${message}`);
     if (inDoubt > 0) report(`audit: ${inDoubt} in doubt at the end`);
-    const history = checkHistory(stage.journals.map(readJournal), BANKS, stage.cluster.directories.data);
+    const history = checkHistory([...stage.journals, ownJournal].map(readJournal), BANKS, stage.cluster.directories.data);
     history.problems.forEach(report);
     const { counts } = faults;
-    return { kills: counts['kill service'] + counts['kill client'], faults: counts, history: history.counts, totals: looks, inDoubtMs, problems };
+    return { kills: counts['kill service'] + counts['kill client'], faults: counts, history: history.counts, books: booksSeen, inDoubtMs, problems };
   } finally {
     await stage.strike();
   }
 }
 
-function filesOf({ cluster }: Stage): { banks: string[]; gateways: string[] } {
-  const at = (role: string, name: string): string => join(cluster.directories.data, `${role}-${name}.sqlite`);
-  return { banks: BANKS.map((name) => at('bank', name)), gateways: GATEWAYS.map((name) => at('gateway', name)) };
+function filesOf({ stores }: Stage, wanted: StoreOfService['role']): string[] {
+  return stores.filter(({ role }) => role === wanted).map(({ file }) => file);
 }
 
 /** How long the legs that are prepared now stay so, in the same attempt: what clients start meanwhile does not count. */
@@ -96,30 +99,7 @@ async function untilDecided(stage: Stage): Promise<number> {
 }
 
 function prepared(stage: Stage): Set<string> {
-  return new Set(filesOf(stage).banks.flatMap((file) => rowsOf(file, 'SELECT hex(id), attempt, log, prepared_at_ms FROM legs WHERE state = 0').map((row) => `${file} ${row.join()}`)));
-}
-
-/** Looks at the whole of each bank again and again: money neither comes nor goes in any single moment. */
-function watchTotals(stage: Stage, report: (problem: string) => void): { end(): Promise<number> } {
-  let looks = 0;
-  const ending = new AbortController();
-  const watching = (async () => {
-    while (!ending.signal.aborted) {
-      for (const file of filesOf(stage).banks) {
-        const [[total, below] = []] = rowsOf(file, 'SELECT sum(posted), (SELECT count(*) FROM accounts WHERE posted - held < floor) FROM accounts');
-        looks += 1;
-        if (total !== 0n || below !== 0n) report(`${file}: all accounts together have ${String(total)}, ${String(below)} are below their floor`);
-      }
-      await delay(TOTALS_EVERY_MS, undefined, { signal: ending.signal }).catch(() => undefined);
-    }
-  })();
-  return {
-    async end() {
-      ending.abort();
-      await watching;
-      return looks;
-    },
-  };
+  return new Set(filesOf(stage, 'bank').flatMap((file) => rowsOf(file, 'SELECT hex(id), attempt, log, prepared_at_ms FROM legs WHERE state = 0').map((row) => `${file} ${row.join()}`)));
 }
 
 function rowsOf(file: string, sql: string): unknown[][] {

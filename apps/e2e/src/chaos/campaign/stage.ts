@@ -1,14 +1,15 @@
 // What a round plays on: two gateways, two banks and three clients as processes, with a proxy on every link between them.
 
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { seedUser, startCluster } from '@strife/cluster';
 import type { Cluster, ServiceProcess } from '@strife/cluster';
 import { compileCache } from '../../support/compile-cache.ts';
+import { clockVariables, setClock } from '../clock.ts';
 import { startTcpProxy } from '../tcp-proxy.ts';
 import type { TcpProxy } from '../tcp-proxy.ts';
 import { startPayer } from './payer-process.ts';
 import type { PayerProcess } from './payer-process.ts';
+import type { StoreOfService } from './snapshot.ts';
 
 export const BANKS = ['alpha', 'beta'] as const;
 export const GATEWAYS = ['g1', 'g2'] as const;
@@ -23,6 +24,9 @@ export interface Stage {
   readonly payers: readonly PayerProcess[];
   /** By the journal of each client. */
   readonly journals: readonly string[];
+  readonly stores: readonly StoreOfService[];
+  /** What was deposited at each bank before the clients start; nobody deposits more. */
+  readonly seededMinor: Readonly<Record<string, bigint>>;
   /** `to g1` is what banks and gateways reach it by, `clients to g1` what clients do. */
   readonly proxies: Readonly<Record<string, TcpProxy>>;
   /** Sets a service's clock; 0 is right. Takes effect within a second. Absent without libfaketime. */
@@ -37,12 +41,12 @@ export async function buildStage({ root, seed, faketime }: { root: string; seed:
   for (const name of SERVICES) proxies[`to ${name}`] = await startTcpProxy();
   for (const name of GATEWAYS) proxies[`clients to ${name}`] = await startTcpProxy();
   const clockFile = (name: string): string => join(root, `clock-${name}`);
-  const setClock = (name: string, offsetS: number): Promise<void> => writeFile(clockFile(name), `${offsetS < 0 ? '' : '+'}${offsetS}\n`);
-  if (faketime !== undefined) await Promise.all(SERVICES.map((name) => setClock(name, 0)));
+  const setServiceClock = (name: string, offsetS: number): Promise<void> => setClock(clockFile(name), offsetS);
+  if (faketime !== undefined) await Promise.all(SERVICES.map((name) => setServiceClock(name, 0)));
 
   const cluster = await startCluster({
     root, gateways: GATEWAYS, banks: BANKS, prepareTimeoutMs: PREPARE_TIMEOUT_MS, env: compileCache,
-    users: Object.fromEntries(BANKS.map((bank) => [bank, PAYERS.filter((payer) => payer.startsWith(bank)).map(userOf)])),
+    users: Object.fromEntries(BANKS.map((bank) => [bank, payersOf(bank).map(userOf)])),
     advertise: Object.fromEntries(SERVICES.map((name) => [name, proxies[`to ${name}`]!.address])),
     envOf: faketime === undefined ? undefined : Object.fromEntries(SERVICES.map((name) => [name, clockVariables(faketime, clockFile(name))])),
   });
@@ -61,7 +65,10 @@ export async function buildStage({ root, seed, faketime }: { root: string; seed:
   });
   const services = SERVICES.map((name) => cluster.service(name));
   return {
-    cluster, services, payers, journals, proxies, setClock: faketime === undefined ? undefined : setClock,
+    cluster, services, payers, journals, proxies,
+    stores: services.map(({ role, name }) => ({ role, name, file: join(cluster.directories.data, `${role}-${name}.sqlite`) })),
+    seededMinor: Object.fromEntries(BANKS.map((bank) => [bank, OPENING_MINOR * BigInt(payersOf(bank).length)])),
+    setClock: faketime === undefined ? undefined : setServiceClock,
     async strike() {
       for (const payer of payers) payer.kill();
       await Promise.all(services.map((service) => service.kill('SIGKILL')));
@@ -70,11 +77,10 @@ export async function buildStage({ root, seed, faketime }: { root: string; seed:
   };
 }
 
-function userOf(payer: string) {
-  return seedUser(payer.split('/')[1]!, { openingMinor: OPENING_MINOR });
+function payersOf(bank: string) {
+  return PAYERS.filter((payer) => payer.startsWith(`${bank}/`));
 }
 
-/** Only the wall clock jumps; timers go on by the monotonic one, as on a machine whose clock is set. */
-function clockVariables(library: string, file: string): Record<string, string> {
-  return { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: file, FAKETIME_CACHE_DURATION: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1', DONT_FAKE_MONOTONIC: '1' };
+function userOf(payer: string) {
+  return seedUser(payer.split('/')[1]!, { openingMinor: OPENING_MINOR });
 }
