@@ -88,6 +88,12 @@ describe('a refresh', () => {
     expect(calls).toEqual([`refresh ${REQUEST.requestId}`]);
   });
 
+  it('is for another gateway where the clocks differ by more than the grant lasts', async () => {
+    bank.refreshGrant = async () => ({ ...granted, expiresAtUnixMs: BigInt(NOW_MS) });
+    const refusal = { code: Status.UNAVAILABLE, details: expect.stringContaining("by this gateway's clock") };
+    await expect(refresh()).rejects.toMatchObject(refusal);
+  });
+
   it('of a session that was logged out is refused before the bank is asked', async () => {
     rows.set(`strife-bank/alpha ${ID}`, { issuer: '', jti: '', expiresAtMs: 0 });
     await expect(refresh()).rejects.toMatchObject({ code: Status.UNAUTHENTICATED, details: 'refresh_token: the session was ended; log in again' });

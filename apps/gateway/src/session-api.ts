@@ -32,7 +32,10 @@ export function createSessionApi({ network, tokens, revocations, peers, clock }:
     const { currency, grant, sessionId, refreshToken, refreshExpiresAtUnixMs } = granted;
     const account = { bank, account: granted.account };
     const login = { id: sessionId, expiresAtMs: Number(refreshExpiresAtUnixMs) };
-    const { token, expiresAtMs } = await tokens.issue({ account, currency, grant, login, grantExpiresAtMs: Number(granted.expiresAtUnixMs) });
+    const grantExpiresAtMs = Number(granted.expiresAtUnixMs);
+    // Just given, and over already: that is this gateway's clock, or the bank's.
+    if (grantExpiresAtMs <= clock.nowMs()) throw toRpcError(clocksDiffer);
+    const { token, expiresAtMs } = await tokens.issue({ account, currency, grant, login, grantExpiresAtMs });
     return { token, expiresAtUnixMs: BigInt(expiresAtMs), account, currency, refreshToken, refreshExpiresAtUnixMs };
   }
 
@@ -114,6 +117,14 @@ export function createSessionApi({ network, tokens, revocations, peers, clock }:
     },
   };
 }
+
+const clocksDiffer = {
+  code: Status.UNAVAILABLE,
+  reason: 'CLOCKS_DIFFER',
+  message: "by this gateway's clock the login that the bank has just granted is over; ask another gateway, or again later",
+  outcome: 'not_applied',
+  retryable: true,
+} as const;
 
 const sessionRevoked = {
   code: Status.UNAUTHENTICATED,

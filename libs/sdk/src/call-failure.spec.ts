@@ -26,6 +26,7 @@ describe('a "not applied" of a gateway', () => {
     [Status.UNAVAILABLE, 'REVOCATIONS_STALE', true],
     [Status.UNAVAILABLE, 'INTENTIONS_UNKNOWN', true],
     [Status.UNAVAILABLE, 'SERVER_STOPPING', true],
+    [Status.UNAVAILABLE, 'CLOCKS_DIFFER', true],
     [Status.NOT_FOUND, 'UNKNOWN_BANK', false],
     [Status.INTERNAL, 'BANK_REFUSED_LEG', false],
     [Status.UNAUTHENTICATED, 'GRANT_REFUSED', false],

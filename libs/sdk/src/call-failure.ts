@@ -60,7 +60,7 @@ const REASONS_AFTER_A_LOOK: ReadonlySet<string> = new Set([
 ]);
 
 /** Reasons that are this gateway's own trouble: another one may have none. */
-const GATEWAYS_FAULTS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'REVOCATIONS_STALE', 'SERVER_STOPPING', 'INTENTIONS_UNKNOWN']);
+const GATEWAYS_FAULTS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'REVOCATIONS_STALE', 'SERVER_STOPPING', 'INTENTIONS_UNKNOWN', 'CLOCKS_DIFFER']);
 
 const OUTCOMES: Partial<Record<string, Outcome>> = {
   NOT_APPLIED: 'not_applied',

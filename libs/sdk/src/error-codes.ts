@@ -63,6 +63,7 @@ export const ERROR_CODES = {
   BANK_UNREACHABLE: 'a bank of the payment cannot be reached',
   BATCH_SIZE: 'a message has too many payments or none',
   ACCOUNT_FROZEN: 'the account is frozen',
+  CLOCKS_DIFFER: "by the gateway's clock the login that the bank has just granted is over",
   GRANT_EXPIRED: "the bank's part of the session is over",
   GRANT_REFUSED: 'the bank no longer accepts this login',
   ID_CONTESTED: 'another payment was tried under this id at the same time',

@@ -44,6 +44,8 @@ export interface GatewayPool {
   worked(link: GatewayLink): void;
   /** Whether this gateway is connected and good at the moment. */
   isHealthy(address: string): boolean;
+  /** `host:port` of every gateway that is known now. */
+  addresses(): readonly string[];
   /** How long to wait for an answer before another gateway is asked; Infinity where there is none. */
   answerWaitMs(): number;
   /** How many gateways can be called now, at least 1. */
@@ -164,6 +166,7 @@ export function gatewayPool({ source, isAlone, tls, nowMs }: GatewayPoolOptions)
       const member = members.get(address);
       return member !== undefined && isGood(member);
     },
+    addresses: () => [...members.keys()],
     answerWaitMs: () => (members.size > 1 ? ANSWER_WAIT_MS : Infinity),
     get connectedCount() {
       let count = 0;

@@ -228,6 +228,12 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
     parcel.resolve(result);
   }
 
+  /** Those that may have been sent a payment before this call. */
+  function anyGateway(): ReadonlySet<string> {
+    const known = gateways.addresses();
+    return new Set(known.length === 0 ? ['a gateway that is not known yet'] : known);
+  }
+
   function flightBudget(flight: Flight, parcels: readonly Parcel[]): Budget {
     let endsAtMs = 0;
     for (const parcel of parcels) endsAtMs = Math.max(endsAtMs, parcel.endsAtMs);
@@ -246,7 +252,7 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
         const parcel: Parcel = {
           payment, options, startedAtMs, resolve,
           endsAtMs: startedAtMs + timeoutMs,
-          submission: openSubmission(payment.request.id),
+          submission: openSubmission(payment.request.id, payment.isNew ? undefined : anyGateway()),
           attempts: 0, renewals: 0, answerMs: 0,
           last: undefined, flight: undefined, isDone: false, stopListening: undefined,
         };

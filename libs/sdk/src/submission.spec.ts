@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { AuthenticationError, ConflictError, StrifeError, UnavailableError } from './errors.ts';
+import { AuthenticationError, ConflictError, InvalidArgumentError, StrifeError, UnavailableError } from './errors.ts';
 import type { Transfer } from './model.ts';
 import {
   afterAnswer,
@@ -52,6 +52,36 @@ describe('what may be said about a payment', () => {
   it('is "not applied" when the one gateway that was sent it says so', () => {
     expect(outcomeOf(run(['g1', aborted]))).toBe('not_applied');
     expect(outcomeOf(run(['g1', turnedAway]))).toBe('not_applied');
+  });
+
+  describe('that gateways may have been sent before', () => {
+    const again = (...steps: [Gateway, Answer][]): Submission<Gateway> =>
+      steps.reduce((submission, [gateway, answer]) => afterAnswer(submission, gateway, answer), openSubmission<Gateway>(ID, new Set<Gateway>(['g1', 'g2'])));
+
+    it('is "unknown" when nothing was sent this time, for whatever reason', () => {
+      for (const retryable of [true, false]) {
+        const refused = new AuthenticationError('log in again', { code: 'SESSION_ENDED', retryable });
+        const result = conclude(afterNoConnection(again(), refused));
+        expect(result).toMatchObject({ ok: false, error: { outcome: 'unknown', transferId: ID, cause: refused } });
+      }
+    });
+
+    it('is "unknown" when a gateway turned it away, and while one of them has not looked it up', () => {
+      expect(outcomeOf(again(['g1', turnedAway], ['g2', turnedAway]))).toBe('unknown');
+      expect(outcomeOf(again(['g1', aborted]))).toBe('unknown');
+      expect(worthSending(again(['g1', turnedAway]), 100, 1_000)).toBe(true);
+    });
+
+    it('is "not applied" once every one of them has looked it up and says so', () => {
+      expect(outcomeOf(again(['g1', aborted], ['g2', aborted]))).toBe('not_applied');
+    });
+
+    it('is "not applied" where the request itself is wrong, or its id is taken', () => {
+      const details = { code: 'X', retryable: false, outcome: 'not_applied' } as const;
+      for (const error of [new InvalidArgumentError('amount', details), new ConflictError('id', details)]) {
+        expect(outcomeOf(again(['g1', { kind: 'failure', failure: { error, lookedUp: false } }]))).toBe('not_applied');
+      }
+    });
   });
 
   it('is "unknown" when a gateway fell silent', () => {

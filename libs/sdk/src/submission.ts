@@ -4,7 +4,7 @@
 // again under another id.
 
 import type { CallFailure } from './call-failure.ts';
-import { ConflictError, OutcomeUnknownError, StrifeError, type Outcome } from './errors.ts';
+import { ConflictError, InvalidArgumentError, OutcomeUnknownError, StrifeError, type Outcome } from './errors.ts';
 import type { Transfer } from './model.ts';
 
 /** How a payment ended for its caller. A declined transfer is an answer too. */
@@ -21,13 +21,14 @@ export type Answer =
 export type Submission<Gateway> =
   /**
    * May be sent (again). `unsettled` holds the gateways that were sent the payment and whose word on it is missing or
-   * "unknown": any of them may still apply it.
+   * "unknown": any of them may still apply it. `earlier` holds those that may have been sent it before, by whoever: so may they.
    */
-  | { kind: 'open'; id: string; unsettled: ReadonlySet<Gateway>; last: StrifeError | undefined }
+  | { kind: 'open'; id: string; unsettled: ReadonlySet<Gateway>; earlier: ReadonlySet<Gateway>; last: StrifeError | undefined }
   | { kind: 'closed'; id: string; result: Result };
 
-export function openSubmission<Gateway>(id: string): Submission<Gateway> {
-  return { kind: 'open', id, unsettled: NOBODY, last: undefined };
+/** @param earlier the gateways that may have been sent the payment already; empty for one that is new */
+export function openSubmission<Gateway>(id: string, earlier: ReadonlySet<Gateway> = NOBODY): Submission<Gateway> {
+  return { kind: 'open', id, unsettled: NOBODY, earlier, last: undefined };
 }
 
 /** Shared by all payments that were not sent yet. */
@@ -40,16 +41,16 @@ export function afterAnswer<Gateway>(
   answer: Answer,
 ): Submission<Gateway> {
   if (submission.kind === 'closed') return submission;
-  const { id } = submission;
+  const { id, earlier } = submission;
   if (answer.kind === 'transfer') {
     const { transfer } = answer;
     if (transfer.state !== 'pending') return { kind: 'closed', id, result: { ok: true, transfer } };
     const last = new OutcomeUnknownError('the banks have not settled the transfer yet', { transferId: id });
-    return { kind: 'open', id, unsettled: new Set([...submission.unsettled, gateway]), last };
+    return { kind: 'open', id, unsettled: new Set([...submission.unsettled, gateway]), earlier, last };
   }
   const { error } = answer.failure;
   const unsettled = unsettledAfter(submission.unsettled, gateway, answer.failure);
-  const open: Submission<Gateway> = { kind: 'open', id, unsettled, last: error };
+  const open: Submission<Gateway> = { kind: 'open', id, unsettled, earlier: earlierAfter(earlier, gateway, answer.failure), last: error };
   return error.retryable || error.outcome !== 'not_applied' ? open : closed(open);
 }
 
@@ -70,16 +71,20 @@ export function afterNoConnection<Gateway>(
  */
 export function worthSending<Gateway>(submission: Submission<Gateway>, remainingMs: number, answerMs: number): boolean {
   if (submission.kind === 'closed') return false;
-  return submission.last?.outcome !== 'not_applied' || submission.unsettled.size > 0 || answerMs < remainingMs;
+  return submission.last?.outcome !== 'not_applied' || mayBeElsewhere(submission) || answerMs < remainingMs;
 }
 
 /** What to say when no more attempt will be made. */
 export function conclude<Gateway>(submission: Submission<Gateway>): Result {
   if (submission.kind === 'closed') return submission.result;
-  const { id, unsettled, last } = submission;
+  const { id, last } = submission;
   if (last?.outcome === 'applied') return { ok: false, error: last };
-  if (unsettled.size > 0) return { ok: false, error: outcomeUnknown(id, last) };
+  if (mayBeElsewhere(submission)) return { ok: false, error: outcomeUnknown(id, last) };
   return { ok: false, error: withOutcome(last, id, 'not_applied') };
+}
+
+function mayBeElsewhere<Gateway>({ unsettled, earlier }: Submission<Gateway> & { kind: 'open' }): boolean {
+  return unsettled.size > 0 || earlier.size > 0;
 }
 
 function closed<Gateway>(open: Submission<Gateway>): Submission<Gateway> {
@@ -99,6 +104,20 @@ function unsettledAfter<Gateway>(
   const after = new Set(before);
   if (error.outcome !== 'not_applied') after.add(gateway);
   else if (lookedUp || error instanceof ConflictError) after.delete(gateway);
+  return after;
+}
+
+/** What is wrong with the request in itself was so at every gateway and before. */
+function earlierAfter<Gateway>(
+  before: ReadonlySet<Gateway>,
+  gateway: Gateway,
+  { error, lookedUp }: Pick<CallFailure, 'error' | 'lookedUp'>,
+): ReadonlySet<Gateway> {
+  if (before.size === 0 || error.outcome !== 'not_applied') return before;
+  if (error instanceof InvalidArgumentError || error instanceof ConflictError) return NOBODY;
+  if (!lookedUp) return before;
+  const after = new Set(before);
+  after.delete(gateway);
   return after;
 }
 

@@ -208,6 +208,16 @@ describe('a payment that does not go through at once', () => {
     expect(await failureOf({ ...toBob, timeoutMs: 300 })).toMatchObject({ name: 'OutcomeUnknownError', outcome: 'unknown' });
   });
 
+  it('does not take "not applied" from a gateway that turns an id of the caller\'s away, which may have been sent before', async () => {
+    const stale = async (): Promise<never> => {
+      throw refusal(Status.UNAVAILABLE, 'not here, not now', { reason: 'REVOCATIONS_STALE', outcome: 'NOT_APPLIED', retryable: 'true' });
+    };
+    for (let i = 0; i < 50; i++) gateway.failNext('createTransfer', stale);
+    const payment = { ...toBob, id: newTransferId(), timeoutMs: 300 };
+    expect(await failureOf(payment)).toMatchObject({ name: 'OutcomeUnknownError', outcome: 'unknown', cause: { code: 'REVOCATIONS_STALE' } });
+    expect(await failureOf({ ...payment, earlierSendsAnswered: true })).toMatchObject({ code: 'REVOCATIONS_STALE', outcome: 'not_applied' });
+  });
+
   it('ends as "unknown" when the gateway never answers', async () => {
     gateway.failNext('createTransfer', hang);
     const error = await failureOf({ ...toBob, timeoutMs: 300 });

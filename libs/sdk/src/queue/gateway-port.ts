@@ -22,7 +22,7 @@ const RENEWALS_MAX = 2;
 /** Between two looks at the gateways, where nothing changes. */
 const WATCH_MS = 60 * 60 * 1000;
 /** The gateway of a send of which only the queue knows: some gateway, at some time. Never settled but by a bank's answer. */
-const EARLIER = 'an earlier send';
+const EARLIER: ReadonlySet<string> = new Set(['an earlier send']);
 
 export interface GatewayPort extends QueuePort {
   /** Something has happened to the login. */
@@ -146,9 +146,7 @@ function sharedRefusal(answers: readonly Answer[]): StrifeError | undefined {
 /** What one answer says of all sends of the payment. */
 function resultOf({ id, earlierSendsAnswered }: OutgoingPayment, address: string, answer: Answer | undefined): SendResult {
   const missing = new StrifeError('the gateway gave no answer for this payment', { code: 'BAD_RESPONSE', outcome: 'unknown', transferId: id });
-  const before: Submission<string> = earlierSendsAnswered
-    ? openSubmission(id)
-    : { kind: 'open', id, unsettled: new Set([EARLIER]), last: undefined };
+  const before: Submission<string> = openSubmission(id, earlierSendsAnswered ? undefined : EARLIER);
   const result = conclude(afterAnswer(before, address, answer ? passing(answer) : { kind: 'failure', failure: { error: missing, lookedUp: false } }));
   if (!result.ok || result.transfer.state !== 'declined') return result;
   return { ok: false, error: new TransferDeclinedError(result.transfer.declineReason ?? 'unspecified', result.transfer) };
