@@ -16,8 +16,6 @@ export interface BankNetwork extends BankLink {
   find(bank: BankName): BankServiceClient | 'unknown' | 'unreachable';
   /** Resolves once the registry has said which banks there are, or has had some time to. Until it has, no bank counts as unknown. */
   ready(): Promise<void>;
-  /** Decisions that banks have not acknowledged. */
-  undelivered(): number;
   close(): void;
 }
 
@@ -110,7 +108,6 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
       await listed.promise;
       cancel();
     },
-    undelivered: () => [...lines.values()].reduce((sum, line) => sum + line.undelivered(), 0),
     close() {
       watch.close();
       for (const line of lines.values()) line.close();

@@ -29,8 +29,9 @@ it('counts the decisions of a write, and leaves everything else to the log', asy
       return [];
     },
     unfinished: async () => [],
+    countUnfinished: async () => 0,
   });
-  await log.decide([], ['delivered']);
+  await log.decide([], [{ id: 'delivered', attempt: 1 }]);
   await log.decide(new Array(4), []);
   expect([log.logId, log.exclusive, asked.length, await log.find(['a'])]).toEqual(['g1.log', true, 2, [undefined]]);
   expect(await registry.metrics()).toMatch(/strife_batch_items_sum\{kind="decisions"\} 4\n[^]*strife_batch_items_count\{kind="decisions"\} 1\n/);

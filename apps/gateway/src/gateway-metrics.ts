@@ -49,6 +49,7 @@ export function createPaymentMetrics(registry: Registry): PaymentMetrics {
       exclusive: log.exclusive,
       find: (ids) => log.find(ids),
       unfinished: (limit, after) => log.unfinished(limit, after),
+      countUnfinished: () => log.countUnfinished(),
       decide(proposals, finished) {
         if (proposals.length > 0) writes.observe(proposals.length);
         return log.decide(proposals, finished);

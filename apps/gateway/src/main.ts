@@ -114,7 +114,7 @@ async function start(): Promise<RunningService> {
       peers.close();
       await discovery.close();
       log.close();
-      logger.info('stopped', { undelivered: network.undelivered() });
+      logger.info('stopped', { undelivered: coordinator.load().undelivered });
     },
   };
 

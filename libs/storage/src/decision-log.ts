@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { StatementSync } from 'node:sqlite';
-import type { BankName, DecisionLog, DecisionRow, Proposal, TransferId, TransientReason } from '@strife/two-phase-commit';
+import type { BankName, DecisionLog, DecisionRow, FinishedDelivery, Proposal, TransferId, TransientReason } from '@strife/two-phase-commit';
 import { DECISION_COLUMNS, decisionValues, OUTCOMES, readDecision, reasonOf } from './decision-rows.ts';
 import { GATEWAY_STORE } from './decision-schema.ts';
 import { FINISHED_BUFFERED_MAX, openDeliveryQueue, type DeliveryQueue } from './delivery-queue.ts';
@@ -96,6 +96,7 @@ class SqliteLog implements SqliteDecisionLog {
   readonly #replace: StatementSync;
   readonly #page: StatementSync;
   readonly #count: StatementSync;
+  readonly #countQueued: StatementSync;
   readonly #keep: StatementSync;
   readonly #earlier: StatementSync;
   readonly #isQueued: StatementSync;
@@ -119,6 +120,7 @@ class SqliteLog implements SqliteDecisionLog {
       FROM undelivered u JOIN decisions d ON d.id = u.id
       WHERE u.seq > coalesce((SELECT seq FROM decisions WHERE id = ?), 0) ORDER BY u.seq LIMIT ?`);
     this.#count = store.prepare('SELECT count(*) FROM decisions');
+    this.#countQueued = store.prepare('SELECT count(*) FROM undelivered');
     // Never a reason to fail: whatever is there for this attempt, the last word counts.
     this.#keep = store.prepare('INSERT OR REPLACE INTO earlier_attempts (id, attempt, why, created_at_ms, decided_at_ms) VALUES (?, ?, ?, ?, ?)');
     this.#earlier = store.prepare('SELECT attempt, why, created_at_ms, decided_at_ms FROM earlier_attempts WHERE id = ? ORDER BY attempt DESC LIMIT ?');
@@ -131,7 +133,7 @@ class SqliteLog implements SqliteDecisionLog {
     return this.#store.readTogether(() => keys.map((key) => this.#load(key)?.row));
   }
 
-  async decide(proposals: readonly Proposal[], finished: readonly TransferId[]): Promise<DecisionRow[]> {
+  async decide(proposals: readonly Proposal[], finished: readonly FinishedDelivery[]): Promise<DecisionRow[]> {
     this.#store.requireUsable();
     this.#queue.finish(finished);
     if (proposals.length === 0) {
@@ -141,7 +143,7 @@ class SqliteLog implements SqliteDecisionLog {
     const keys = proposals.map(({ id }) => idToBlob(id));
     const nowMs = this.#nowMs();
     return this.#store.write(() => {
-      // First, because `finished` speaks of rows that earlier batches wrote: a row of this batch is yet to be delivered.
+      // First: what was noted as finished was compared with the rows as they stood then, and a row of this batch is yet to be delivered.
       this.#queue.forgetFinished();
       const rows = proposals.map((proposal, index) => this.#decideOne(keys[index]!, proposal, nowMs));
       this.#queue.savePlaces();
@@ -156,6 +158,11 @@ class SqliteLog implements SqliteDecisionLog {
     return (rows as unknown as Parameters<typeof readDecision>[0][]).map(readDecision);
   }
 
+  async countUnfinished(): Promise<number> {
+    this.#flushFinished();
+    return this.#store.read(() => first(this.#countQueued));
+  }
+
   history(id: TransferId, limit: number): DecisionHistory | undefined {
     const key = idToBlob(id);
     return this.#store.read(() => {
@@ -165,7 +172,7 @@ class SqliteLog implements SqliteDecisionLog {
       const earlier = this.#earlier.all(key, limit) as unknown as [number, TransientReason, number, number][];
       return {
         row: stored.row,
-        isDelivered: queued === 0 || this.#queue.isFinished(key, stored.place),
+        isDelivered: queued === 0 || this.#queue.isFinished(key, stored.place, stored.row.attempt),
         earlier: earlier.reverse().map(([attempt, why, createdAtMs, decidedAtMs]) => ({ attempt, why, createdAtMs, decidedAtMs })),
       };
     });
@@ -197,7 +204,7 @@ class SqliteLog implements SqliteDecisionLog {
     if (this.#mayReplace(undefined, proposal)) {
       const place = this.#queue.nextPlace();
       if (this.#insert.run(key, ...decisionValues(row), place).changes === 1) {
-        this.#queue.add(id, key, place);
+        this.#queue.add(row, key, place);
         return row;
       }
     }
@@ -211,7 +218,7 @@ class SqliteLog implements SqliteDecisionLog {
   #replaceWith(row: DecisionRow, key: Buffer, { row: before, place }: Placed): DecisionRow {
     if (before.verdict.outcome === 'aborted') this.#keep.run(key, before.attempt, before.verdict.why, before.createdAtMs, before.decidedAtMs);
     this.#replace.run(row.attempt, OUTCOMES[row.verdict.outcome], reasonOf(row.verdict), row.createdAtMs, row.decidedAtMs, key);
-    this.#queue.add(row.id, key, place);
+    this.#queue.add(row, key, place);
     return row;
   }
 

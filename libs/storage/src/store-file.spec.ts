@@ -192,7 +192,7 @@ describe('a store file', () => {
       };
       await expect(log.decide([proposal], [])).rejects.toThrow('failed in writing: a bug');
       await expect(log.find([proposal.id])).rejects.toThrow('failed in writing: a bug');
-      await expect(log.decide([], [proposal.id])).rejects.toThrow('failed in writing: a bug');
+      await expect(log.decide([], [{ id: proposal.id, attempt: 1 }])).rejects.toThrow('failed in writing: a bug');
       expect(told).toHaveLength(1);
       log.close();
     });

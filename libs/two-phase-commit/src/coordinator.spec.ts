@@ -163,8 +163,9 @@ describe('one id', () => {
     await settled();
     expect(link.legs.map(({ leg }) => leg.attempt)).toEqual([2, 2]);
     await acknowledgeAll();
-    expect(log.delivered.has('t1')).toBe(false);
+    expect(log.delivered.has('t1')).toBe(true);
     await voteYes();
+    expect(log.delivered.has('t1')).toBe(false);
     expect(second.result).toMatchObject({ kind: 'succeeded', replayed: false });
     expect(log.rows.get('t1')).toMatchObject({ attempt: 2, verdict: { outcome: 'committed' } });
   });
@@ -334,6 +335,25 @@ it.each(['before', 'after'])('finishes the row of an earlier attempt that is del
   await settled();
   await acknowledgeAll();
   expect(second.result).toMatchObject({ kind: 'succeeded', replayed: true });
+  expect(await restart().recover()).toBe(0);
+});
+
+it('leaves the commit of another gateway on its log to be delivered, when its own abort before it is acknowledged late', async () => {
+  const other = restart();
+  follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
+  await settled();
+  await clock.advance(2000);
+  const aborts = link.decisions.splice(0);
+  link.legs.length = 0;
+  follow(other.create(requestOf('t1'), 'grant', 'decided'));
+  await settled();
+  await voteYes();
+  link.decisions.length = 0;
+  for (const { acknowledge } of aborts) acknowledge();
+  await settled();
+  expect(await restart().recover()).toBe(1);
+  expect(link.decisions.map(({ decision }) => [decision.outcome, decision.attempt])).toEqual([['committed', 2], ['committed', 2]]);
+  await acknowledgeAll();
   expect(await restart().recover()).toBe(0);
 });
 

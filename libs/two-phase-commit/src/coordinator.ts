@@ -3,7 +3,8 @@
 import { answerInquiries } from './answer-inquiries.ts';
 import type { TimedInquiry } from './answer-inquiries.ts';
 import { createExpiryQueue } from './expiry-queue.ts';
-import type { BankLink, Clock, DecisionLog, Side } from './ports.ts';
+import type { BankLink, Clock, DecisionLog, FinishedDelivery, Side } from './ports.ts';
+import { createRecovery } from './recovery.ts';
 import { beginTransfer, resumeDelivery, stepCoordinator } from './protocol/coordinator-machine.ts';
 import type { CoordinatorInput, CoordinatorState, CoordinatorStep, TransferResult } from './protocol/coordinator-machine.ts';
 import type { InquiryAnswer } from './protocol/decision-rules.ts';
@@ -36,13 +37,20 @@ export interface Coordinator {
   create(request: TransferRequest, grant: string, waitFor: WaitFor, expiresAtMs?: number): Promise<TransferResult>;
   /** Answers banks that hold legs in doubt, in order. An abort that nobody decided yet is durable before it is answered. */
   inquire(inquiries: readonly TimedInquiry[]): Promise<readonly InquiryAnswer[]>;
-  /** Takes up the delivery of every decision that is not known to be delivered. Resolves with their number. */
+  /**
+   * Takes up the delivery of every decision that is not known to be delivered, oldest first. Once, at start. Resolves with their number
+   * when the first of them are on their way; the rest follow as banks acknowledge.
+   *
+   * At most `recoveredPerBankMax` of them wait for any one bank at a time, which bounds the memory they take: so many for each bank. A bank
+   * that has as many and stays silent for two seconds is passed over: what else there is for it stays in the log until it has acknowledged
+   * half of what it was sent, other banks get theirs, and an inquiry is answered from the log.
+   */
   recover(): Promise<number>;
   /** The transfer under this id whose attempt is neither decided nor given up here. */
   running(id: TransferId): TransferRequest | undefined;
-  /** Transfers under way: not decided, and decided but not acknowledged by both banks. */
+  /** Transfers under way: not decided, and decided but not acknowledged by both banks, also those that `recover` has yet to take up. */
   load(): { undecided: number; undelivered: number };
-  /** Resolves when no attempt is undecided and nothing waits to be written. New transfers are the caller's to stop. */
+  /** Resolves when no attempt is undecided and nothing waits to be written. Recovery takes up nothing more; new transfers are the caller's to stop. */
   drain(): Promise<void>;
 }
 
@@ -54,11 +62,14 @@ export interface CoordinatorOptions {
   readonly prepareTimeoutMs: number;
   /** How long a reply waits, at most, for both banks to settle. */
   readonly settleWaitMs: number;
+  /** The most decisions of `recover` that wait for one bank; 20,000 when undefined. */
+  readonly recoveredPerBankMax?: number | undefined;
 }
 
 /** The most proposals in one write of the decision log. */
 const PROPOSALS_PER_WRITE_MAX = 4096;
-const RECOVERY_PAGE_ROWS = 10_000;
+/** Five times what a line has under way to a bank, so that it is never idle while the log is read. */
+const RECOVERED_PER_BANK_MAX = 20_000;
 
 /** Orders that are answered together: one promise for all of them. */
 interface Call {
@@ -85,19 +96,19 @@ interface Run {
   state: CoordinatorState;
   result: TransferResult | undefined;
   waiters: Waiter[];
-  /** The row that the log had before this run wrote one has been delivered everywhere. */
-  inheritsDone?: true;
 }
 
-export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWaitMs }: CoordinatorOptions): Coordinator {
+export function createCoordinator(options: CoordinatorOptions): Coordinator {
+  const { log, link, clock, prepareTimeoutMs, settleWaitMs, recoveredPerBankMax = RECOVERED_PER_BANK_MAX } = options;
   const runs = new Map<TransferId, Run>();
   const attempts = createExpiryQueue<Run>(clock, prepareTimeoutMs, (run) => {
     if (run.state.kind === 'preparing') advance(run, { kind: 'expired', attempt: run.state.attempt });
   });
   const settling = createExpiryQueue<Run>(clock, settleWaitMs, answerWaiters);
+  const recovery = createRecovery({ log, link, clock, perBankMax: recoveredPerBankMax, isUnderWay, takeUp });
   let lookups: Waiter[] = [];
   let proposals: { run: Run; proposal: Proposal }[] = [];
-  let finished: TransferId[] = [];
+  let finished: FinishedDelivery[] = [];
   let undecided = 0;
   let writing = false;
   let drained: (() => void)[] = [];
@@ -176,7 +187,7 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
     carryOut(run, step);
   }
 
-  function carryOut(run: Run, step: CoordinatorStep): void {
+  function carryOut(run: Run, step: CoordinatorStep, via: Pick<BankLink, 'decide'> = link): void {
     const { request, grant, expiresAtMs, deadlineMs } = run;
     if (step.persist !== undefined) propose(run, step.persist);
     for (const message of step.send) {
@@ -187,12 +198,11 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
         link.prepare(bank, leg, (vote) => advance(run, { kind: 'vote', bank, attempt, vote }));
       } else {
         const { decision } = message;
-        link.decide(bank, request.id, decision, () => advance(run, { kind: 'acknowledged', bank, attempt: decision.attempt }));
+        via.decide(bank, request.id, decision, () => advance(run, { kind: 'acknowledged', bank, attempt: decision.attempt }));
       }
     }
     if (step.reply !== undefined) reply(run, step.reply);
-    if (step.finished) finish(run);
-    else if (run.state.kind === 'ended' && run.inheritsDone) finished.push(request.id);
+    if (step.finished !== undefined) finished.push({ id: request.id, attempt: step.finished });
     if (run.state.kind === 'ended') end(run);
   }
 
@@ -204,14 +214,6 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
     if (hasty.length > 0) run.waiters = run.waiters.filter(({ order }) => order.waitFor === 'settled');
     for (const waiter of hasty) tell(waiter, result);
     if (run.waiters.length > 0) settling.add(run);
-  }
-
-  /** Where another run stands in this one's place, the row is that run's to finish, unless it ends without a row of its own. */
-  function finish(run: Run): void {
-    const { id } = run.request;
-    const later = runs.get(id);
-    if (later === undefined || later === run) finished.push(id);
-    else later.inheritsDone = true;
   }
 
   function answerWaiters(run: Run): void {
@@ -254,26 +256,19 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
   }
 
   /** Delivers a decision that no run of this process led to. */
-  function takeUp(row: DecisionRow): void {
+  function takeUp(row: DecisionRow, via?: Pick<BankLink, 'decide'>): void {
+    if (isUnderWay(row)) return;
     const known = runs.get(row.id);
-    if (known !== undefined && willDeliver(known, row)) return;
     const step = resumeDelivery(row);
     const run: Run = { request: row, grant: '', deadlineMs: 0, state: step.state, result: undefined, waiters: [] };
-    // An attempt at another body goes on until it meets the row.
+    // An attempt that runs keeps its place, and goes on until it meets the row.
     if (known === undefined || !isUndecided(known)) runs.set(row.id, run);
-    carryOut(run, step);
+    carryOut(run, step, via);
   }
 
-  async function recover(): Promise<number> {
-    let count = 0;
-    let after: TransferId | undefined;
-    for (;;) {
-      const rows = await log.unfinished(RECOVERY_PAGE_ROWS, after);
-      for (const row of rows) takeUp(row);
-      count += rows.length;
-      after = rows.at(-1)?.id;
-      if (rows.length < RECOVERY_PAGE_ROWS) return count;
-    }
+  function isUnderWay(row: DecisionRow): boolean {
+    const known = runs.get(row.id);
+    return known !== undefined && willDeliver(known, row);
   }
 
   function checkDrained(): void {
@@ -289,14 +284,15 @@ export function createCoordinator({ log, link, clock, prepareTimeoutMs, settleWa
       return result!;
     },
     inquire: answerInquiries({ log, clock, prepareTimeoutMs, running: (id) => runs.get(id), takeUp }),
-    recover,
+    recover: recovery.begin,
     running(id) {
       const run = runs.get(id);
       return run !== undefined && isUndecided(run) ? run.request : undefined;
     },
-    load: () => ({ undecided, undelivered: runs.size - undecided }),
+    load: () => ({ undecided, undelivered: runs.size - undecided + recovery.left() }),
     drain: () =>
       new Promise((resolve) => {
+        recovery.stop();
         drained.push(resolve);
         checkDrained();
       }),
@@ -314,9 +310,9 @@ function isUndecided({ state }: Run): boolean {
   return state.kind === 'preparing' || state.kind === 'deciding';
 }
 
-/** Whether the run delivers the row, now or once its own proposal has lost to it. */
+/** Whether the run delivers the row, or one that took its place, now or once its own proposal is written. A run that gathers votes may yet end without. */
 function willDeliver({ request, state }: Run, row: DecisionRow): boolean {
-  if (request.fingerprint !== row.fingerprint) return false;
+  if (request.fingerprint !== row.fingerprint || state.kind === 'preparing') return false;
   return state.kind !== 'delivering' || state.decision.attempt >= row.attempt;
 }
 

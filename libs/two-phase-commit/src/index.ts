@@ -20,5 +20,5 @@ export type { CoordinatorInput, CoordinatorMessage, CoordinatorState, Coordinato
 export { stepDecide, stepPrepare } from './protocol/participant-machine.ts';
 export type { DecideStep, LedgerEffect, LegState, PrepareMessage, PrepareStep } from './protocol/participant-machine.ts';
 export type {
-  BankLink, Clock, DecisionLog, LegBatch, LegRecord, LegTerms, PrepareLeg, Resource, Side,
+  BankLink, Clock, DecisionLog, FinishedDelivery, LegBatch, LegRecord, LegTerms, PrepareLeg, Resource, Side,
 } from './ports.ts';

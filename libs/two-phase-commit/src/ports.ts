@@ -17,6 +17,12 @@ export interface Clock {
   soon(callback: () => void): void;
 }
 
+/** Every bank has acknowledged the decision of the row that the log held for this id at this attempt. */
+export interface FinishedDelivery {
+  readonly id: TransferId;
+  readonly attempt: number;
+}
+
 /**
  * The coordinator's durable table, one row an id. A failed write is fatal: implementations stop the process and
  * never retry in place.
@@ -29,14 +35,20 @@ export interface DecisionLog {
   /** The rows of these ids, in their order. */
   find(ids: readonly TransferId[]): Promise<readonly (DecisionRow | undefined)[]>;
   /**
-   * Forgets the deliveries of the rows `finished`, then applies each proposal by compare-and-set (`mayReplace`), in order;
-   * all in one transaction and one sync. A replaced row is to be delivered anew. Resolves, when all of it is durable, with
-   * the row that each proposal's id then has, whoever wrote it. Marking rows as finished needs no sync of its own: with
-   * empty `proposals` it may be written later.
+   * Forgets the deliveries `finished` and applies each proposal by compare-and-set (`mayReplace`), in order; all in one
+   * transaction and one sync. A replaced row is to be delivered anew. Resolves, when all of it is durable, with the row that
+   * each proposal's id then has, whoever wrote it.
+   *
+   * A delivery is forgotten only where the row is still at that attempt. A row that has gone on to a later one is delivered by
+   * whoever took it there, and stays: the word of an earlier attempt's end may come late, also from another gateway on this
+   * log. Unknown and repeated deliveries change nothing. Marking rows as finished needs no sync of its own: with empty
+   * `proposals` it may be written later.
    */
-  decide(proposals: readonly Proposal[], finished: readonly TransferId[]): Promise<readonly DecisionRow[]>;
+  decide(proposals: readonly Proposal[], finished: readonly FinishedDelivery[]): Promise<readonly DecisionRow[]>;
   /** Up to `limit` rows whose decisions are not known to be delivered, oldest first, after the one with id `after`. */
   unfinished(limit: number, after?: TransferId): Promise<readonly DecisionRow[]>;
+  /** How many rows there are whose decisions are not known to be delivered. */
+  countUnfinished(): Promise<number>;
 }
 
 /** Which half of a transfer a bank is asked for. */

@@ -2,7 +2,7 @@
 
 import type { WorldSize } from './plan.ts';
 import type { Outcome } from './simulate.ts';
-import { runInThread } from './threads.ts';
+import { startThread } from './threads.ts';
 
 export interface CampaignOptions {
   readonly size: WorldSize;
@@ -11,6 +11,7 @@ export interface CampaignOptions {
   readonly workers: number;
 }
 
+/** What a thread takes at a time; the thread goes on with the next. */
 const SEEDS_PER_TASK = 5000;
 /** After so many failures nothing new is learnt. */
 const FAILURES_MAX = 10;
@@ -33,15 +34,20 @@ export async function runCampaign({ size, from, seeds, workers }: CampaignOption
   const progress = process.stdout.isTTY ? setInterval(() => process.stdout.write(`\r\u001b[K${line()}`), PROGRESS_INTERVAL_MS) : undefined;
 
   async function work(): Promise<void> {
-    while (next < from + seeds && failures.length < FAILURES_MAX) {
-      const first = next;
-      const count = Math.min(SEEDS_PER_TASK, from + seeds - first);
-      next += count;
-      const result = await runInThread({ size, from: first, seeds: count, failuresMax: FAILURES_MAX }, (soFar) => running.set(first, soFar.seeds));
-      running.delete(first);
-      done += result.seeds;
-      steps += result.steps;
-      failures.push(...result.failures);
+    const thread = startThread();
+    try {
+      while (next < from + seeds && failures.length < FAILURES_MAX) {
+        const first = next;
+        const count = Math.min(SEEDS_PER_TASK, from + seeds - first);
+        next += count;
+        const result = await thread.run({ size, from: first, seeds: count, failuresMax: FAILURES_MAX }, (soFar) => running.set(first, soFar.seeds));
+        running.delete(first);
+        done += result.seeds;
+        steps += result.steps;
+        failures.push(...result.failures);
+      }
+    } finally {
+      await thread.close();
     }
   }
 

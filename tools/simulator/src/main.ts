@@ -3,7 +3,6 @@
 import { parseArgs } from 'node:util';
 import { runCampaign } from './campaign.ts';
 import { runPlanted } from './planted-run.ts';
-import { simulateOne } from './simulate.ts';
 import type { WorldSize } from './plan.ts';
 
 const USAGE = `npm run simulate -- [options]
@@ -63,6 +62,8 @@ async function main(): Promise<number> {
   const seeds = options.seeds ?? (planted ? 40_000 : 20_000);
   if (planted) return await runPlanted({ seedsMax: seeds, from, workers, only: bug });
   if (!trace) return await runCampaign({ size, from, seeds, workers });
+  // Only here: the code of the worlds is loaded by the threads, and would be loaded twice.
+  const { simulateOne } = await import('./simulate.ts');
   const { violation, steps } = await simulateOne(from, size, (line) => void process.stdout.write(`${line}\n`));
   process.stdout.write(`seed ${from}, ${size}: ${steps} steps; ${violation ?? 'every promise was kept'}\n`);
   return violation === undefined ? 0 : 1;

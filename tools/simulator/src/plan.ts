@@ -61,6 +61,8 @@ export interface WorldPlan {
   readonly restartsAll: boolean;
   readonly prepareTimeoutMs: number;
   readonly settleWaitMs: number;
+  /** The most recovered decisions that wait for one bank. */
+  readonly recoveredPerBankMax: number;
   /** The share of calls that a bank refuses because its queue is full. */
   readonly overloaded: number;
   /** The share of calls whose last item is lost on the way: it is neither carried out nor answered. */
@@ -97,6 +99,7 @@ export function planWorld(seed: number, size: WorldSize): WorldPlan {
     restartsAll: random.chance(0.5),
     prepareTimeoutMs: random.pick([300, 500, 2000]),
     settleWaitMs: random.pick([0, 50, 1000]),
+    recoveredPerBankMax: createRandom(seed, 4).pick([1, 2, 1000]),
     overloaded: random.chance(0.1) ? 0.1 : 0,
     garbled: random.chance(0.2) ? 0.1 : 0,
     silentBanks: planSilence(random, gateways, banks, payments),
@@ -113,13 +116,11 @@ function planGateways(random: Random, large: boolean): readonly GatewayPlan[] {
   });
 }
 
-/**
- * Only where no leg waits for ever then: with one gateway, and one body under each id, the client's next try takes over what was left. Gateways
- * that share a log need banks that ask: see the open point in docs/CORRECTNESS.md.
- */
+/** Only where no leg waits for ever then: with one log, and one body under each id, the client's next try takes over what was left. */
 function planSilence(random: Random, gateways: readonly GatewayPlan[], banks: readonly string[], payments: readonly PaymentPlan[]): readonly string[] {
   const bodies = new Map(payments.map(({ id, fingerprint }) => [id, fingerprint]));
-  if (gateways.length > 1 || payments.some(({ id, fingerprint }) => bodies.get(id) !== fingerprint) || random.chance(0.6)) return [];
+  const logs = new Set(gateways.map(({ log }) => log));
+  if (logs.size > 1 || payments.some(({ id, fingerprint }) => bodies.get(id) !== fingerprint) || random.chance(0.6)) return [];
   return banks.filter(() => random.chance(0.7));
 }
 

@@ -20,12 +20,14 @@ const PARTICIPANT_MACHINE = 'libs/two-phase-commit/src/protocol/participant-mach
 const DECISION_RULES = 'libs/two-phase-commit/src/protocol/decision-rules.ts';
 const VOCABULARY = 'libs/two-phase-commit/src/protocol/vocabulary.ts';
 const COORDINATOR = 'libs/two-phase-commit/src/coordinator.ts';
+const RECOVERY = 'libs/two-phase-commit/src/recovery.ts';
 const INQUIRIES = 'libs/two-phase-commit/src/answer-inquiries.ts';
 const PARTICIPANT = 'libs/two-phase-commit/src/participant.ts';
 const INQUIRER = 'libs/two-phase-commit/src/inquirer.ts';
 const BANK_LINE = 'libs/two-phase-commit/src/bank-line.ts';
 const LEDGER = 'libs/ledger/src/ledger.ts';
 const RESOURCE = 'libs/storage/src/ledger-resource.ts';
+const MEMORY_LOG = 'tools/simulator/src/ports/memory-decision-log.ts';
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   // The coordinator's rules.
@@ -201,8 +203,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: "batch.forEach(({ run }, index) => advance(run, { kind: 'decided', row: rows[index]! }));", replace: "batch.forEach(({ run }, index) => advance(run, { kind: 'decided', row: { ...rows[index]!, ...batch[index]!.proposal } }));",
   },
   {
-    name: 'recovers-nothing', file: COORDINATOR, breaks: 'On start decisions are re-sent, and for as long as a row is not done',
-    find: 'for (const row of rows) takeUp(row);', replace: 'void takeUp;',
+    name: 'recovers-nothing', file: RECOVERY, breaks: 'On start decisions are re-sent, and for as long as a row is not done',
+    find: 'takeUp(row, counted);', replace: 'void takeUp;',
+  },
+  {
+    name: 'passed-over-for-good', file: RECOVERY, breaks: 'On start decisions are re-sent, and for as long as a row is not done',
+    find: 'if (full.includes(bank)) passedOver.add(bank);', replace: 'if (full.includes(bank)) continue;', world: 'large',
   },
   {
     name: 'inquiry-tells-nobody-else', file: INQUIRIES, breaks: 'A decision is delivered to both banks',
@@ -214,11 +220,15 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'row-never-finished', file: COORDINATOR, breaks: 'A row is marked done once both banks acknowledged',
-    find: 'if (later === undefined || later === run) finished.push(id);', replace: 'if (later === run) finished.push(id);',
+    find: 'if (step.finished !== undefined) finished.push(', replace: 'if (step.finished !== undefined && runs.get(request.id) === run) finished.push(',
+  },
+  {
+    name: 'done-whatever-the-attempt', file: MEMORY_LOG, breaks: 'Only the row of the attempt that was delivered is marked done',
+    find: 'return disk.rows.get(id)?.attempt === attempt;', replace: 'return disk.rows.has(id) && attempt > 0;',
   },
   {
     name: 'row-of-another-body-not-delivered', file: COORDINATOR, breaks: 'On start decisions are re-sent, and for as long as a row is not done',
-    find: 'if (known !== undefined && willDeliver(known, row)) return;', replace: 'if (known !== undefined) return;',
+    find: 'return known !== undefined && willDeliver(known, row);', replace: 'return known !== undefined;',
   },
   {
     name: 'decisions-sent-once', file: BANK_LINE, breaks: 'Decide is repeated until acknowledged, for ever',

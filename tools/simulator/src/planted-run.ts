@@ -2,7 +2,7 @@
 
 import { PLANTED_BUGS } from './planted-bugs.ts';
 import type { PlantedBug } from './planted-bugs.ts';
-import { runInThread } from './threads.ts';
+import { startThread } from './threads.ts';
 
 export interface PlantedOptions {
   /** The most seeds for each bug. */
@@ -42,8 +42,13 @@ export async function runPlanted({ seedsMax, from, workers, only }: PlantedOptio
 
 /** The lowest seed that shows the bug, of those that were run side by side, and how many had been run by then. */
 async function findPlanted(bug: PlantedBug, from: number, seedsMax: number): Promise<{ seed?: number; after: number; violation?: string }> {
-  const { failures, seeds, planted } = await runInThread({ size: bug.world ?? 'small', from, seeds: seedsMax, failuresMax: 1, bug });
-  if (!planted) throw new Error(`planted bug "${bug.name}": ${bug.file} was never loaded`);
-  const first = failures.toSorted((one, other) => one.seed - other.seed)[0];
-  return first?.violation === undefined ? { after: seeds } : { seed: first.seed, after: seeds, violation: first.violation };
+  const thread = startThread(bug);
+  try {
+    const { failures, seeds, planted } = await thread.run({ size: bug.world ?? 'small', from, seeds: seedsMax, failuresMax: 1 });
+    if (!planted) throw new Error(`planted bug "${bug.name}": ${bug.file} was never loaded`);
+    const first = failures.toSorted((one, other) => one.seed - other.seed)[0];
+    return first?.violation === undefined ? { after: seeds } : { seed: first.seed, after: seeds, violation: first.violation };
+  } finally {
+    await thread.close();
+  }
 }

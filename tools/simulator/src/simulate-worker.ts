@@ -1,4 +1,4 @@
-// A thread that runs seeds. With a planted bug, the source that it names is changed as it is loaded, in this thread only.
+// A thread that runs the seeds that it is told to. With a planted bug, the source that it names is changed as it is loaded, in this thread only.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { WorldSize } from './plan.ts';
@@ -11,7 +11,6 @@ export interface WorkerTask {
   readonly from: number;
   readonly seeds: number;
   readonly failuresMax: number;
-  readonly bug?: PlantedBug;
 }
 
 export type WorkerNews =
@@ -19,16 +18,21 @@ export type WorkerNews =
   | { readonly kind: 'failure'; readonly outcome: Outcome }
   | { readonly kind: 'done'; readonly progress: Progress; readonly planted: boolean };
 
-const { bug, ...options } = workerData as WorkerTask;
+const { bug } = workerData as { readonly bug: PlantedBug | undefined };
 const planting = bug === undefined ? undefined : plant(bug);
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port between threads has no origin
 const tell = (news: WorkerNews): void => parentPort?.postMessage(news);
 
 // Only now, so that everything it imports is loaded with the bug in it.
 const { simulate } = await import('./simulate.ts');
-const progress = await simulate({
-  ...options,
-  onFailure: (outcome) => tell({ kind: 'failure', outcome }),
-  onProgress: (soFar) => tell({ kind: 'progress', progress: soFar }),
-});
-tell({ kind: 'done', progress, planted: planting?.applied() ?? false });
+
+async function carryOut(task: WorkerTask): Promise<void> {
+  const progress = await simulate({
+    ...task,
+    onFailure: (outcome) => tell({ kind: 'failure', outcome }),
+    onProgress: (soFar) => tell({ kind: 'progress', progress: soFar }),
+  });
+  tell({ kind: 'done', progress, planted: planting?.applied() ?? false });
+}
+
+parentPort?.on('message', (task: WorkerTask) => void carryOut(task));

@@ -28,17 +28,24 @@ export interface SimulateOptions {
   readonly failuresMax?: number;
 }
 
-const SIDE_BY_SIDE = 8;
+/** More of them outlive more collections of garbage. */
+const SIDE_BY_SIDE = 4;
+/** Of Node's event loop, in one go round it. */
+const TURNS_PER_ROUND = 64;
 const PROGRESS_TURNS = 2000;
 
 /** Runs the seeds from `from` on. The order in which failures are reported is not that of the seeds. */
 export async function simulate({ size, from, seeds, onFailure, onProgress, failuresMax = Infinity }: SimulateOptions): Promise<Progress> {
   const strays = catchStrayErrors();
+  const { stackTraceLimit } = Error;
+  // Nothing looks at where the errors of a world were made, and to find that out costs more than all else about them.
+  Error.stackTraceLimit = 0;
   let nextSeed = from;
   let done = 0;
   let steps = 0;
   let failures = 0;
   let turns = 0;
+  let ended = 0;
   let worlds: World[] = [];
 
   function admit(): void {
@@ -56,27 +63,32 @@ export async function simulate({ size, from, seeds, onFailure, onProgress, failu
     onFailure({ seed, violation, steps: taken });
   }
 
+  /** A step of each world; false when there is none left, or when something was thrown that nobody caught. */
+  function stepAll(): boolean {
+    if (strays.errors.length > 0) return false;
+    if (ended > 0) {
+      for (const world of worlds) if (world.ended) conclude({ seed: world.plan.seed, violation: world.watch.violation, steps: world.steps });
+      worlds = worlds.filter((world) => !world.ended);
+      ended = 0;
+    }
+    admit();
+    for (const world of worlds) if (!stepOnce(world, strays)) ended += 1;
+    turns += 1;
+    if (turns % PROGRESS_TURNS === 0) onProgress?.({ seeds: done, steps });
+    return worlds.length > 0;
+  }
+
   try {
-    for (admit(); worlds.length > 0; admit()) {
-      let ended = 0;
-      for (const world of worlds) if (!stepOnce(world, strays)) ended += 1;
-      await turn();
-      if (strays.errors.length > 0) {
-        // Somebody's promise was rejected and nobody cared: only alone can each world show whether it was its own.
-        const suspects = worlds;
-        worlds = [];
-        strays.errors.length = 0;
-        for (const { plan } of suspects) conclude(await simulateOne(plan.seed, size, undefined, strays));
-        continue;
-      }
-      if (ended > 0) {
-        for (const world of worlds) if (world.ended) conclude({ seed: world.plan.seed, violation: world.watch.violation, steps: world.steps });
-        worlds = worlds.filter((world) => !world.ended);
-      }
-      turns += 1;
-      if (turns % PROGRESS_TURNS === 0) onProgress?.({ seeds: done, steps });
+    for (await turnByTurn(stepAll); worlds.length > 0; await turnByTurn(stepAll)) {
+      // Somebody's promise was rejected and nobody cared: only alone can each world show whether it was its own.
+      const suspects = worlds;
+      worlds = [];
+      ended = 0;
+      strays.errors.length = 0;
+      for (const { plan } of suspects) conclude(await simulateOne(plan.seed, size, undefined, strays));
     }
   } finally {
+    Error.stackTraceLimit = stackTraceLimit;
     strays.stop();
   }
   return { seeds: done, steps };
@@ -87,14 +99,18 @@ export async function simulateOne(seed: number, size: WorldSize, write?: (line: 
   const strays = known ?? catchStrayErrors();
   const world = createWorld(planWorld(seed, size), write);
   try {
-    for (let goesOn = true; goesOn; ) {
-      goesOn = stepOnce(world, strays);
-      await turn();
+    let goesOn = true;
+    await turnByTurn(() => {
       const stray = strays.errors.shift();
-      if (stray === undefined) continue;
-      world.watch.fail(`nothing is thrown that nobody catches: ${describe(stray)}`);
-      goesOn = false;
-    }
+      if (stray !== undefined) {
+        world.watch.fail(`nothing is thrown that nobody catches: ${describe(stray)}`);
+        return false;
+      }
+      if (!goesOn) return false;
+      // Once more after the last step: what it led to may be thrown too.
+      goesOn = stepOnce(world, strays);
+      return true;
+    });
   } finally {
     if (known === undefined) strays.stop();
   }
@@ -133,8 +149,32 @@ function catchStrayErrors(): Strays {
   };
 }
 
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/**
+ * Calls `tick`, at once and then again and again until it returns false. Between two calls all microtasks run, and Node tells of promises
+ * whose rejection nobody caught: it does both after each immediate. It goes round its event loop, which costs more than a step of a world,
+ * only after a whole round of immediates.
+ */
+function turnByTurn(tick: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let goesOn = true;
+    function turn(): void {
+      if (!goesOn) return;
+      try {
+        goesOn = tick();
+      } catch (error) {
+        goesOn = false;
+        reject(error);
+      }
+      if (!goesOn) resolve();
+    }
+    function round(): void {
+      turn();
+      if (!goesOn) return;
+      for (let more = 1; more < TURNS_PER_ROUND; more += 1) setImmediate(turn);
+      setImmediate(round);
+    }
+    round();
+  });
 }
 
 function describe(error: unknown): string {

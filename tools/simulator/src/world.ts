@@ -22,7 +22,7 @@ import type { Life, Process } from './processes.ts';
 import { createRandom } from './random.ts';
 import type { Random } from './random.ts';
 import { createScheduler, FOR_EVER } from './scheduler.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { Scheduler, SimulatedEvent } from './scheduler.ts';
 import { createTrace } from './trace.ts';
 import type { Trace } from './trace.ts';
 import { auditAtRest } from './watch/final-audit.ts';
@@ -217,12 +217,12 @@ export function createWorld(plan: WorldPlan, write?: (line: string) => void): Wo
       watch.fail(`6: once nothing fails any more, everything settles in time: ${watch.inDoubt} legs in doubt, ${waiting} clients wait, ${describeLoad()}`);
       return false;
     }
-    run(event.owner, event.run);
+    run(event);
     return true;
   }
 
-  function run(owner: object, event: () => void): void {
-    if ('eventsLeft' in owner) {
+  function run({ owner, run: happen }: SimulatedEvent): void {
+    if (owner !== FOR_EVER) {
       const life = owner as Life;
       life.eventsLeft -= 1;
       if (life.eventsLeft <= 0) {
@@ -231,7 +231,7 @@ export function createWorld(plan: WorldPlan, write?: (line: string) => void): Wo
         return;
       }
     }
-    event();
+    happen();
   }
 
   /** Nothing is in doubt, undecided or undelivered. */
@@ -242,6 +242,7 @@ export function createWorld(plan: WorldPlan, write?: (line: string) => void): Wo
       if (!gateway.ready || load === undefined || load.undecided + load.undelivered > 0) return false;
     }
     for (const { undelivered } of logs.values()) {
+      if (undelivered.size === 0) continue;
       for (const id of undelivered) if (!gateways.some(({ name }) => gatewayLives.get(name)!.hasFinished(id))) return false;
     }
     return true;
@@ -287,15 +288,15 @@ function boundMs({ restartsAll, prepareTimeoutMs, gateways }: WorldPlan): number
   return (restartsAll ? restarted : restarted + prepareTimeoutMs + 7000) * 1.06;
 }
 
-function openAccounts(plan: WorldPlan, books: Map<BankName, BooksDisk>): ReadonlyMap<string, bigint> {
-  const openings = new Map<string, bigint>();
+function openAccounts(plan: WorldPlan, books: Map<BankName, BooksDisk>): ReadonlyMap<BankName, ReadonlyMap<string, bigint>> {
+  const openings = new Map<BankName, ReadonlyMap<string, bigint>>();
   for (const bank of plan.banks) {
     const disk = createBooksDisk(bank);
     books.set(bank, disk);
     const mine = plan.accounts.filter((account) => account.bank === bank);
     const users = mine.map(({ name, openingMinor }) => ({ username: name, passwordHash: '', currency: 'EUR', openingMinor }));
     openMemoryBooks({ disk, nowMs: () => 0, ledger: { deposit, mayCredit, mayDebit }, sync: soundSync }).createUsers(users);
-    for (const { name, openingMinor } of mine) openings.set(`${bank} customer ${name}`, openingMinor);
+    openings.set(bank, new Map(mine.map(({ name, openingMinor }) => [name, openingMinor])));
   }
   return openings;
 }

@@ -1,7 +1,7 @@
 // What every driver of the decision log must pass.
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DecisionRow, Proposal, TransferId, Verdict } from '@strife/two-phase-commit';
+import type { DecisionRow, FinishedDelivery, Proposal, TransferId, Verdict } from '@strife/two-phase-commit';
 import type { SqliteDecisionLog } from '../decision-log.ts';
 
 /** One store that outlives the logs that are opened on it. */
@@ -107,13 +107,16 @@ export function decisionLogContract(make: () => DecisionLogHarness, parts: 'all'
       expect(await ids(2)).toEqual([idOf(3), idOf(1)]);
       expect(await ids(2, idOf(1))).toEqual([idOf(2), idOf(4)]);
       expect(await ids(2, idOf(4))).toEqual([]);
+      expect(await log.countUnfinished()).toBe(4);
+      await log.decide([], [done(1)]);
+      expect(await log.countUnfinished()).toBe(3);
     });
 
     it('forgets finished deliveries, at once for itself and after a close for everyone', async () => {
       await log.decide([proposal(1, 1), proposal(2, 1)], []);
-      expect(await log.decide([], [idOf(1)])).toEqual([]);
+      expect(await log.decide([], [done(1)])).toEqual([]);
       expect(await ids(10)).toEqual([idOf(2)]);
-      await log.decide([], [idOf(2)]);
+      await log.decide([], [done(2)]);
       reopen();
       expect(await ids(10)).toEqual([]);
       expect(log.count()).toBe(2);
@@ -121,42 +124,55 @@ export function decisionLogContract(make: () => DecisionLogHarness, parts: 'all'
 
     it('misses nothing when the last row of a page is finished before the next', async () => {
       await log.decide([1, 2, 3].map((n) => proposal(n, 1)), []);
-      await log.decide([], [idOf(1)]);
+      await log.decide([], [done(1)]);
       expect(await ids(10, idOf(1))).toEqual([idOf(2), idOf(3)]);
     });
 
     it('misses nothing when the last row of a page runs its next attempt before the next page', async () => {
       await log.decide([proposal(1, 1, { outcome: 'aborted', why: 'timeout' }), proposal(2, 1), proposal(3, 1)], []);
-      await log.decide([proposal(1, 2)], [idOf(1)]);
+      await log.decide([proposal(1, 2)], [done(1)]);
       expect(await ids(10, idOf(1))).toEqual([idOf(2), idOf(3)]);
     });
 
     it('delivers a replaced row anew, also when its delivery is finished in the same batch', async () => {
       await log.decide([proposal(1, 1, { outcome: 'aborted', why: 'timeout' })], []);
-      await log.decide([proposal(1, 2)], [idOf(1)]);
+      await log.decide([proposal(1, 2)], [done(1)]);
       expect(await ids(10)).toEqual([idOf(1)]);
+    });
+
+    it.each([false, true])('keeps the delivery of a later attempt when that of an earlier one ends late (reopened: %s)', async (reopened) => {
+      await log.decide([proposal(1, 1, { outcome: 'aborted', why: 'timeout' })], []);
+      await log.decide([proposal(1, 2), proposal(2, 1)], []);
+      if (reopened) reopen();
+      await log.decide([], [done(1, 1), done(2)]);
+      expect(await ids(10)).toEqual([idOf(1)]);
+      await log.decide([proposal(3, 1)], [done(1, 1)]);
+      reopen();
+      expect(await ids(10)).toEqual([idOf(1), idOf(3)]);
+      await log.decide([], [done(1, 2), done(1, 1)]);
+      expect(await ids(10)).toEqual([idOf(3)]);
     });
 
     it('forgets deliveries that finish out of order, of this life and of the one before', async () => {
       await log.decide([1, 2, 3].map((n) => proposal(n, 1)), []);
       reopen();
       await log.decide([4, 5, 6, 7, 8, 9].map((n) => proposal(n, 1)), []);
-      await log.decide([], [idOf(8), idOf(2), idOf(5), idOf(4), idOf(7)]);
+      await log.decide([], [done(8), done(2), done(5), done(4), done(7)]);
       expect(await ids(10)).toEqual([idOf(1), idOf(3), idOf(6), idOf(9)]);
       reopen();
       expect(await ids(10)).toEqual([idOf(1), idOf(3), idOf(6), idOf(9)]);
     });
 
     it('shrugs at finished ids that it does not know or that are finished already', async () => {
-      await log.decide([proposal(1, 1)], [idOf(9)]);
-      await log.decide([], [idOf(1), idOf(1)]);
-      await log.decide([], [idOf(1), idOf(9)]);
+      await log.decide([proposal(1, 1)], [done(9)]);
+      await log.decide([], [done(1), done(1)]);
+      await log.decide([], [done(1), done(9)]);
       expect(await ids(10)).toEqual([]);
     });
 
     it('never gives the place of one finished row to two others', async () => {
       await log.decide([proposal(1, 1, { outcome: 'aborted', why: 'timeout' })], []);
-      await log.decide([], [idOf(1)]);
+      await log.decide([], [done(1)]);
       reopen();
       await log.decide([proposal(2, 1)], []);
       await log.decide([proposal(1, 2)], []);
@@ -223,7 +239,7 @@ export function decisionLogContract(make: () => DecisionLogHarness, parts: 'all'
       expect(log.history(idOf(1), 10)).toBeUndefined();
       await log.decide([proposal(1, 1, { outcome: 'aborted', why: 'timeout' })], []);
       nowMs = 2_000;
-      await log.decide([proposal(1, 4, { outcome: 'aborted', why: 'fenced' })], [idOf(1)]);
+      await log.decide([proposal(1, 4, { outcome: 'aborted', why: 'fenced' })], [done(1)]);
       await log.decide([proposal(1, 1), proposal(1, 5)], []);
       const history = {
         row: { ...proposal(1, 5), decidedAtMs: 2_000 },
@@ -234,7 +250,9 @@ export function decisionLogContract(make: () => DecisionLogHarness, parts: 'all'
       reopen();
       expect(log.history(idOf(1), 10)).toEqual(history);
       expect(log.history(idOf(1), 1)?.earlier.map(({ attempt }) => attempt)).toEqual([4]);
-      await log.decide([], [idOf(1)]);
+      await log.decide([], [done(1, 4)]);
+      expect(log.history(idOf(1), 10)).toEqual(history);
+      await log.decide([], [done(1, 5)]);
       expect(log.history(idOf(1), 10)).toEqual({ ...history, isDelivered: true });
       reopen();
       expect(log.history(idOf(1), 10)).toEqual({ ...history, isDelivered: true });
@@ -257,6 +275,10 @@ export function decisionLogContract(make: () => DecisionLogHarness, parts: 'all'
 
 function idOf(number: number): TransferId {
   return `0197b2a0-0000-7000-8000-${number.toString(16).padStart(12, '0')}`;
+}
+
+function done(number: number, attempt = 1): FinishedDelivery {
+  return { id: idOf(number), attempt };
 }
 
 function proposal(number: number, attempt: number, verdict: Verdict = { outcome: 'committed' }): Proposal {

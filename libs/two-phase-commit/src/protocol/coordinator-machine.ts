@@ -66,8 +66,8 @@ export interface CoordinatorStep {
   readonly persist?: Proposal;
   readonly send: readonly CoordinatorMessage[];
   readonly reply?: TransferResult;
-  /** Every bank has acknowledged the row's decision: the log may forget to deliver it. */
-  readonly finished?: true;
+  /** Every bank has acknowledged the decision of the log's row at this attempt: the log may forget to deliver it. */
+  readonly finished?: number;
 }
 
 const NOTHING: readonly CoordinatorMessage[] = [];
@@ -170,7 +170,7 @@ function deliver(request: TransferRequest, decision: Decision, ownsRow: boolean)
 function onAcknowledged(state: CoordinatorState & { kind: 'delivering' }, bank: BankName): CoordinatorStep {
   const remaining = state.remaining.filter((other) => other !== bank);
   if (remaining.length > 0) return same({ ...state, remaining });
-  return state.ownsRow ? { state: ENDED, send: NOTHING, finished: true } : { state: ENDED, send: NOTHING };
+  return state.ownsRow ? { state: ENDED, send: NOTHING, finished: state.decision.attempt } : { state: ENDED, send: NOTHING };
 }
 
 /** The bank's answer is the outcome: it applied or declined in one durable write. Silence leaves it unknown. */

@@ -191,7 +191,8 @@ export class Stage {
       if (delivery.id !== id || delivery.state.kind !== 'delivering' || delivery.state.decision.fingerprint !== decision.fingerprint) continue;
       const step = stepCoordinator(delivery.state, { kind: 'acknowledged', bank, attempt: decision.attempt });
       delivery.state = step.state;
-      if (step.finished) this.log(gateway.log).finished.add(id);
+      const { rows, finished } = this.log(gateway.log);
+      if (step.finished !== undefined && rows.get(id)?.attempt === step.finished) finished.add(id);
     }
     gateway.deliveries = gateway.deliveries.filter(({ state }) => state.kind === 'delivering');
   }

@@ -64,7 +64,7 @@ export function createMemoryLog(clock: Clock, exclusive = true): MemoryLog {
     find: (ids) => Promise.resolve(ids.map((id) => rows.get(id))),
     decide(proposals, finished) {
       if (proposals.length > 0) this.writes += 1;
-      for (const id of finished) delivered.add(id);
+      for (const { id, attempt } of finished) if (rows.get(id)?.attempt === attempt) delivered.add(id);
       return Promise.resolve(
         proposals.map((proposal) => {
           if (mayReplace(rows.get(proposal.id), proposal)) {
@@ -76,10 +76,11 @@ export function createMemoryLog(clock: Clock, exclusive = true): MemoryLog {
       );
     },
     unfinished: (limit, after) => {
-      const open = [...rows.values()].filter(({ id }) => !delivered.has(id));
-      const from = after === undefined ? 0 : open.findIndex(({ id }) => id === after) + 1;
-      return Promise.resolve(open.slice(from, from + limit));
+      const all = [...rows.values()];
+      const from = after === undefined ? 0 : all.findIndex(({ id }) => id === after) + 1;
+      return Promise.resolve(all.slice(from).filter(({ id }) => !delivered.has(id)).slice(0, limit));
     },
+    countUnfinished: () => Promise.resolve([...rows.keys()].filter((id) => !delivered.has(id)).length),
   };
 }
 

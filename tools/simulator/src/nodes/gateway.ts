@@ -22,11 +22,12 @@ export interface GatewayLife {
 
 export function bootGateway(world: World, disk: DecisionDisk, exclusive: boolean, life: Life): GatewayLife {
   const { clock, process } = life;
-  const { prepareTimeoutMs, settleWaitMs } = world.plan;
+  const { prepareTimeoutMs, settleWaitMs, recoveredPerBankMax } = world.plan;
   const memory = openMemoryDecisionLog({
     disk, exclusive, nowMs: clock.nowMs, mayReplace,
     sync: (apply) => world.sync(life, apply),
     onRow: (before, after) => world.watch.rowWritten(disk.logId, before, after),
+    onDone: (row) => world.watch.rowDone(disk.logId, row),
   });
   const log = slowed(world, life, memory);
   const lines = new Map<BankName, BankLine>();
@@ -48,7 +49,7 @@ export function bootGateway(world: World, disk: DecisionDisk, exclusive: boolean
     prepare: (bank, leg, onVote) => lineOf(bank).prepare(leg, onVote),
     decide: (bank, id, decision, onAcknowledged) => lineOf(bank).decide(id, decision, onAcknowledged),
   };
-  const coordinator = createCoordinator({ log, link, clock, prepareTimeoutMs, settleWaitMs });
+  const coordinator = createCoordinator({ log, link, clock, prepareTimeoutMs, settleWaitMs, recoveredPerBankMax });
   void coordinator.recover().then(() => {
     if (life.alive) world.nowReady(process);
   });

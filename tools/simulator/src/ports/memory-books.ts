@@ -19,7 +19,7 @@ export interface BooksDisk {
   readonly bank: string;
   /** By id, which counts from 1. */
   readonly accounts: (Account | undefined)[];
-  readonly accountIds: Map<string, number>;
+  readonly accountIds: Record<Account['kind'], Map<string, number>>;
   readonly legs: Map<TransferId, StoredLeg>;
   readonly entries: (EntryWrite | (Omit<EntryWrite, 'transferId'> & { readonly transferId?: TransferId }))[];
   readonly deposits: Map<string, { readonly account: string; readonly amount: Money }>;
@@ -42,12 +42,12 @@ export interface MemoryBooksOptions {
 }
 
 export function createBooksDisk(bank: string): BooksDisk {
-  return { bank, accounts: [undefined], accountIds: new Map(), legs: new Map(), entries: [], deposits: new Map(), users: new Map() };
+  return { bank, accounts: [undefined], accountIds: { customer: new Map(), clearing: new Map(), equity: new Map() }, legs: new Map(), entries: [], deposits: new Map(), users: new Map() };
 }
 
 export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: MemoryBooksOptions): MemoryBooks {
   function find(kind: Account['kind'], name: string): Account | undefined {
-    const id = disk.accountIds.get(keyOf(kind, name));
+    const id = disk.accountIds[kind].get(name);
     return id === undefined ? undefined : disk.accounts[id];
   }
 
@@ -61,7 +61,7 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
 
   function insert(account: Account): void {
     disk.accounts[account.id] = account;
-    disk.accountIds.set(keyOf(account.kind, account.name), account.id);
+    disk.accountIds[account.kind].set(account.name, account.id);
   }
 
   const prepared = (): StoredLeg[] => [...disk.legs.values()].filter(({ state }) => state.kind === 'prepared');
@@ -204,8 +204,4 @@ function nextLeg(write: LegWrite, before: StoredLeg | undefined, nowMs: number):
     preparedAtMs: before === undefined || prepares ? nowMs : before.preparedAtMs,
     endedAtMs: state.kind === 'prepared' ? null : (write.endedAtMs ?? before?.endedAtMs ?? nowMs),
   };
-}
-
-function keyOf(kind: Account['kind'], name: string): string {
-  return `${kind} ${name}`;
 }

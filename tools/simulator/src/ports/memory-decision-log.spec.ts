@@ -34,7 +34,7 @@ describe('the simulated decision log', () => {
     const open = (): ReturnType<typeof openMemoryDecisionLog> => openMemoryDecisionLog({ disk, exclusive: true, nowMs: () => 0, mayReplace, sync: soundSync });
     const log = open();
     await log.decide([proposal], []);
-    await log.decide([], [id]);
+    await log.decide([], [{ id, attempt: 1 }]);
     expect((await open().unfinished(10)).map((row) => row.id)).toEqual([id]);
     await log.decide([{ ...proposal, id: id.replace(/1$/, '2') }], []);
     expect((await open().unfinished(10)).map((row) => row.id)).toEqual([id.replace(/1$/, '2')]);

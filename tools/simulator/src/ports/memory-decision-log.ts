@@ -1,6 +1,6 @@
 // A decision log in memory with the contract of the durable ones: what is on its disk outlives the handles that are opened on it.
 
-import type { DecisionLog, DecisionRow, LogId, Proposal, TransferId } from '@strife/two-phase-commit';
+import type { DecisionLog, DecisionRow, FinishedDelivery, LogId, Proposal, TransferId } from '@strife/two-phase-commit';
 import { requireId } from './ids.ts';
 import type { Sync } from './sync.ts';
 
@@ -28,18 +28,28 @@ export interface MemoryDecisionLogOptions {
   readonly sync: Sync;
   /** Told of each row that has become durable. */
   readonly onRow?: (before: DecisionRow | undefined, after: DecisionRow) => void;
+  /** Told of each row whose delivery is durably forgotten. */
+  readonly onDone?: (row: DecisionRow) => void;
 }
 
 export function createDecisionDisk(logId: LogId): DecisionDisk {
   return { logId, rows: new Map(), places: new Map(), undelivered: new Set() };
 }
 
-export function openMemoryDecisionLog({ disk, exclusive, nowMs, mayReplace, sync, onRow }: MemoryDecisionLogOptions): MemoryDecisionLog {
+export function openMemoryDecisionLog({ disk, exclusive, nowMs, mayReplace, sync, onRow, onDone }: MemoryDecisionLogOptions): MemoryDecisionLog {
   /** Not synced: a crash forgets it, and the deliveries are repeated. */
-  let finished: TransferId[] = [];
+  let finished: FinishedDelivery[] = [];
+
+  /** Another gateway may have taken the row to a later attempt since. */
+  function isCurrent({ id, attempt }: FinishedDelivery): boolean {
+    return disk.rows.get(id)?.attempt === attempt;
+  }
 
   function forgetFinished(): void {
-    for (const id of finished) disk.undelivered.delete(id);
+    for (const delivery of finished) {
+      const { id } = delivery;
+      if (isCurrent(delivery) && disk.undelivered.delete(id)) onDone?.(disk.rows.get(id)!);
+    }
     finished = [];
   }
 
@@ -78,7 +88,7 @@ export function openMemoryDecisionLog({ disk, exclusive, nowMs, mayReplace, sync
       return ids.map((id) => disk.rows.get(id));
     },
     async decide(proposals, ended) {
-      for (const id of ended) requireId(id);
+      for (const { id } of ended) requireId(id);
       for (const { id } of proposals) requireId(id);
       finished.push(...ended);
       return proposals.length === 0 ? [] : write(proposals);
@@ -90,7 +100,11 @@ export function openMemoryDecisionLog({ disk, exclusive, nowMs, mayReplace, sync
       const waiting = [...disk.undelivered].filter((id) => places(id) > from).sort((one, other) => places(one) - places(other));
       return waiting.slice(0, limit).map((id) => disk.rows.get(id)!);
     },
-    hasFinished: (id) => finished.includes(id),
+    async countUnfinished() {
+      forgetFinished();
+      return disk.undelivered.size;
+    },
+    hasFinished: (id) => finished.some((delivery) => delivery.id === id && isCurrent(delivery)),
     count: () => disk.rows.size,
     close: forgetFinished,
   };

@@ -17,13 +17,12 @@ export interface AtRest {
 
 /** Every promise that is broken. */
 export function auditAtRest({ books, logs, clients, said }: AtRest): string[] {
-  return [
-    ...[...books.values()].flatMap(auditBank),
-    ...auditClearing(books),
-    ...clients.flatMap(({ payment }) => auditTransfer(books, logs, payment)),
-    ...clients.flatMap((client) => auditClient(books, client)),
-    ...[...said].flatMap(([id, facts]) => facts.flatMap((fact) => auditTold(books, id, fact))),
-  ];
+  const broken: string[] = [];
+  for (const bank of books.values()) broken.push(...auditBank(bank));
+  broken.push(...auditClearing(books));
+  for (const client of clients) broken.push(...auditTransfer(books, logs, client.payment), ...auditClient(books, client));
+  for (const [id, facts] of said) for (const fact of facts) broken.push(...auditTold(books, id, fact));
+  return broken;
 }
 
 function auditBank({ bank, accounts, entries, legs }: BooksDisk): string[] {
@@ -33,8 +32,9 @@ function auditBank({ bank, accounts, entries, legs }: BooksDisk): string[] {
   for (const entry of entries) {
     const id = ('transferId' in entry ? entry.transferId : undefined) ?? 'deposits';
     sums.set(id, (sums.get(id) ?? 0n) + entry.amountMinor);
-    posted.set(entry.accountId, (posted.get(entry.accountId) ?? 0n) + entry.amountMinor);
-    if (posted.get(entry.accountId) !== entry.postedMinor) broken.push(`1: an entry says the balance after it: ${bank}, account ${entry.accountId}`);
+    const balance = (posted.get(entry.accountId) ?? 0n) + entry.amountMinor;
+    posted.set(entry.accountId, balance);
+    if (balance !== entry.postedMinor) broken.push(`1: an entry says the balance after it: ${bank}, account ${entry.accountId}`);
   }
   for (const [id, sum] of sums) if (sum !== 0n) broken.push(`1: the entries of a transfer sum to zero: ${id} at ${bank} to ${sum}`);
   let total = 0n;

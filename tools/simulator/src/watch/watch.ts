@@ -23,6 +23,7 @@ export interface Watch {
   readonly said: ReadonlyMap<TransferId, readonly Told[]>;
   fail(promise: string): void;
   rowWritten(log: LogId, before: DecisionRow | undefined, after: DecisionRow): void;
+  rowDone(log: LogId, row: DecisionRow): void;
   batchWritten(bank: BankName, batch: WrittenBatch): void;
   told(disk: DecisionDisk, transfer: { id: TransferId; fingerprint: Fingerprint; body: TransferBody }, result: TransferResult): void;
 }
@@ -30,8 +31,8 @@ export interface Watch {
 export interface WatchOptions {
   readonly books: ReadonlyMap<BankName, BooksDisk>;
   readonly logs: ReadonlyMap<LogId, DecisionDisk>;
-  /** What the accounts hold at the beginning, by `<bank> customer <name>`. */
-  readonly openings: ReadonlyMap<string, bigint>;
+  /** What the customers of each bank hold at the beginning, by name. */
+  readonly openings: ReadonlyMap<BankName, ReadonlyMap<string, bigint>>;
   readonly trace: Trace | undefined;
 }
 
@@ -49,9 +50,10 @@ const ABSENT: LegState = { kind: 'absent' };
 export function createWatch({ books, logs, openings, trace }: WatchOptions): Watch {
   const commits = new Map<TransferId, { readonly log: LogId; readonly row: DecisionRow }>();
   const said = new Map<TransferId, Told[]>();
-  const expected = new Map<string, Expected>();
+  const expected = new Map<BankName, Record<Account['kind'], Map<string, Expected>>>();
+  for (const bank of books.keys()) expected.set(bank, { customer: new Map(), clearing: new Map(), equity: new Map() });
 
-  const watch: Watch = { violation: undefined, inDoubt: 0, said, fail, rowWritten, batchWritten, told };
+  const watch: Watch = { violation: undefined, inDoubt: 0, said, fail, rowWritten, rowDone, batchWritten, told };
 
   function fail(promise: string): void {
     trace?.(`BROKEN: ${promise}`);
@@ -75,6 +77,16 @@ export function createWatch({ books, logs, openings, trace }: WatchOptions): Wat
       if (!bound) fail(`what is committed is held or settled at both banks: ${id}#${attempt} of ${log} is ${state?.kind ?? 'absent'} at ${bank}`);
     }
     applied(id, fingerprint, log, attempt);
+  }
+
+  /** Both banks have acknowledged it, so neither holds anything for it. */
+  function rowDone(log: LogId, { id, attempt, fingerprint, body }: DecisionRow): void {
+    trace?.(`${log} durably: ${id.slice(-4)}#${attempt} is done`);
+    for (const bank of banksOf(body)) {
+      const state = books.get(bank)?.legs.get(id)?.state;
+      const held = state?.kind === 'prepared' && state.log === log && state.fingerprint === fingerprint && state.attempt <= attempt;
+      if (held) fail(`a decision is repeated until both banks acknowledged it: ${id}#${attempt} of ${log} is done, and prepared at ${bank}`);
+    }
   }
 
   /** Nobody was told that this would not happen. */
@@ -138,8 +150,8 @@ export function createWatch({ books, logs, openings, trace }: WatchOptions): Wat
   function move(bank: BankName, { terms }: StoredLeg, sign: bigint, posts: boolean): void {
     if (terms === undefined) return;
     const { body, side } = terms;
-    const from = expectedOf(bank, side === 'credit' ? `clearing ${body.from.bank}/${body.currency}` : `customer ${body.from.account}`);
-    const to = expectedOf(bank, side === 'debit' ? `clearing ${body.to.bank}/${body.currency}` : `customer ${body.to.account}`);
+    const from = side === 'credit' ? expectedOf(bank, 'clearing', `${body.from.bank}/${body.currency}`) : expectedOf(bank, 'customer', body.from.account);
+    const to = side === 'debit' ? expectedOf(bank, 'clearing', `${body.to.bank}/${body.currency}`) : expectedOf(bank, 'customer', body.to.account);
     const amount = sign * body.amountMinor;
     if (posts) {
       from.posted -= amount;
@@ -150,19 +162,20 @@ export function createWatch({ books, logs, openings, trace }: WatchOptions): Wat
     }
   }
 
-  function expectedOf(bank: BankName, name: string): Expected {
-    const key = `${bank} ${name}`;
-    let account = expected.get(key);
+  function expectedOf(bank: BankName, kind: Account['kind'], name: string): Expected {
+    const accounts = expected.get(bank)![kind];
+    let account = accounts.get(name);
     if (account === undefined) {
-      account = { posted: openings.get(key) ?? 0n, held: 0n, incoming: 0n };
-      expected.set(key, account);
+      const opening = kind === 'customer' ? openings.get(bank)?.get(name) : undefined;
+      account = { posted: opening ?? 0n, held: 0n, incoming: 0n };
+      accounts.set(name, account);
     }
     return account;
   }
 
   function accountWritten(bank: BankName, account: Account): void {
     const { kind, name, posted, held, incoming, floor } = account;
-    const { posted: shouldPost, held: shouldHold, incoming: shouldCome } = expectedOf(bank, `${kind} ${name}`);
+    const { posted: shouldPost, held: shouldHold, incoming: shouldCome } = expectedOf(bank, kind, name);
     if (held !== shouldHold) fail(`what is held is what is prepared: ${bank}/${name} holds ${held}, not ${shouldHold}`);
     if (incoming !== shouldCome) fail(`room is kept for what is prepared: ${bank}/${name} keeps ${incoming}, not ${shouldCome}`);
     if (posted !== shouldPost) fail(`a balance is the sum of what was settled: ${bank}/${name} has ${posted}, not ${shouldPost}`);
