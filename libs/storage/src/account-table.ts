@@ -1,8 +1,11 @@
 // The accounts of a bank's store, with a bounded cache in front.
+//
+// What an account holds and expects stands in no row: it is the sum of its prepared legs, which start-up adds up and the cache carries on.
 
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { Account } from '@strife/ledger';
 import { LRUCache } from 'lru-cache';
+import type { StoredLeg } from './ledger-store.ts';
 import type { StoreFile } from './store-file.ts';
 
 /** Accounts kept in memory, about half a kilobyte each. */
@@ -32,37 +35,57 @@ export interface AccountTable {
   nextId(): number;
   /** Inside a write. */
   insert(row: AccountRow): void;
-  /** Inside a write. All but what never changes and `frozen`. */
-  update(row: AccountRow): void;
+  /** Inside a write, which fails for an account below its floor. Writes the row unless nothing that is stored differs from `before`; never `frozen`, nor what never changes. */
+  update(row: AccountRow, before: AccountRow): void;
   /** Inside a write. */
   updateFrozen(id: number, frozen: boolean): void;
   /** After the write of these rows became durable. */
   remember(rows: Iterable<AccountRow>): void;
 }
 
-const COLUMNS = 'id, kind, name, currency, posted, held, incoming, floor, frozen, last_entry, last_transfer';
+const COLUMNS = 'id, kind, name, currency, posted, floor, frozen, last_entry, last_transfer';
 
 type AccountValues = [
-  id: bigint, kind: bigint, name: string, currency: string, posted: bigint, held: bigint, incoming: bigint, floor: bigint | null, frozen: bigint,
+  id: bigint, kind: bigint, name: string, currency: string, posted: bigint, floor: bigint | null, frozen: bigint,
   lastEntry: bigint | null, lastTransfer: Uint8Array | null,
 ];
 
-export function openAccountTable(store: StoreFile): AccountTable {
+/** What prepared legs take from an account, and what they give to it. */
+interface Holds {
+  readonly held: bigint;
+  readonly incoming: bigint;
+}
+
+const NO_HOLDS: Holds = { held: 0n, incoming: 0n };
+
+/** @param prepared all legs in doubt */
+export function openAccountTable(store: StoreFile, prepared: Iterable<StoredLeg>, cachedMax = ACCOUNTS_CACHED_MAX): AccountTable {
   /** By id: all that is cached. */
   const cached = new Map<number, Cached>();
-  const named = new LRUCache<string, Cached>({ max: ACCOUNTS_CACHED_MAX, dispose: ({ row }) => void cached.delete(row.account.id) });
+  const named = new LRUCache<string, Cached>({ max: cachedMax, dispose: ({ row }) => forget(row.account) });
   const selectById = store.prepareExact(`SELECT ${COLUMNS} FROM accounts WHERE id = ?`);
   const selectByName = store.prepareExact(`SELECT ${COLUMNS} FROM accounts WHERE kind = ? AND name = ?`);
-  const insert = store.prepare(`INSERT INTO accounts (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  const update = store.prepare('UPDATE accounts SET posted = ?, held = ?, incoming = ?, last_entry = ?, last_transfer = ? WHERE id = ?');
+  const insert = store.prepare(`INSERT INTO accounts (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const update = store.prepare('UPDATE accounts SET posted = ?, last_entry = ?, last_transfer = ? WHERE id = ?');
   const updateFrozen = store.prepare('UPDATE accounts SET frozen = ? WHERE id = ?');
   const [maxId] = store.prepare('SELECT coalesce(max(id), 0) FROM accounts').get() as unknown as [number];
   let lastId = maxId;
+  /** Of the accounts that are not cached. */
+  const holds = holdsOf(prepared, (name) => {
+    const values = selectByName.get(ACCOUNT_KINDS.clearing, name) as unknown as AccountValues | undefined;
+    if (values === undefined) throw new Error(`prepared legs with ${name}, for which there is no clearing account`);
+    return Number(values[0]);
+  });
+
+  function forget({ id, held, incoming }: Account): void {
+    cached.delete(id);
+    if (held !== 0n || incoming !== 0n) holds.set(id, { held, incoming });
+  }
 
   function load(statement: StatementSync, ...key: SQLInputValue[]): AccountRow | undefined {
     const values = store.read(() => statement.get(...key)) as unknown as AccountValues | undefined;
     if (values === undefined) return undefined;
-    const row = readRow(values);
+    const row = readRow(values, holds.get(Number(values[0])) ?? NO_HOLDS);
     remember([row]);
     return row;
   }
@@ -76,6 +99,7 @@ export function openAccountTable(store: StoreFile): AccountTable {
         continue;
       }
       const added = { row };
+      holds.delete(id);
       named.set(keyOf(kind, name), added);
       cached.set(id, added);
     }
@@ -92,11 +116,14 @@ export function openAccountTable(store: StoreFile): AccountTable {
     },
     nextId: () => ++lastId,
     insert({ account, lastEntry, lastTransfer }) {
-      const { id, kind, name, currency, posted, held, incoming, floor, frozen } = account;
-      insert.run(id, ACCOUNT_KINDS[kind], name, currency, posted, held, incoming, floor, Number(frozen), lastEntry, lastTransfer);
+      const { id, kind, name, currency, posted, floor, frozen } = account;
+      insert.run(id, ACCOUNT_KINDS[kind], name, currency, posted, floor, Number(frozen), lastEntry, lastTransfer);
     },
-    update({ account, lastEntry, lastTransfer }) {
-      update.run(account.posted, account.held, account.incoming, lastEntry, lastTransfer, account.id);
+    update({ account, lastEntry, lastTransfer }, before) {
+      const { posted, held, floor } = account;
+      if (floor !== null && posted - held < floor) throw new Error(`account ${account.id} would have ${posted - held} available, below its floor of ${floor}`);
+      if (posted === before.account.posted && lastEntry === before.lastEntry && lastTransfer === before.lastTransfer) return;
+      update.run(posted, lastEntry, lastTransfer, account.id);
     },
     updateFrozen(id, frozen) {
       updateFrozen.run(Number(frozen), id);
@@ -105,8 +132,28 @@ export function openAccountTable(store: StoreFile): AccountTable {
   };
 }
 
-function readRow(values: AccountValues): AccountRow {
-  const [id, kindNumber, name, currency, posted, held, incoming, floor, frozen, lastEntry, lastTransfer] = values;
+/** By account: the payer's or payee's, and the clearing account's between the two. */
+function holdsOf(prepared: Iterable<StoredLeg>, clearingId: (name: string) => number): Map<number, Holds> {
+  const holds = new Map<number, Holds>();
+  const add = (id: number, held: bigint, incoming: bigint): void => {
+    const before = holds.get(id) ?? NO_HOLDS;
+    holds.set(id, { held: before.held + held, incoming: before.incoming + incoming });
+  };
+  const clearingIds = new Map<string, number>();
+  for (const { id, terms, accountId } of prepared) {
+    if (terms === undefined || accountId === null) throw new Error(`leg ${id} is prepared without its account`);
+    const { side, body } = terms;
+    const name = `${side === 'debit' ? body.to.bank : body.from.bank}/${body.currency}`;
+    const clearing = clearingIds.get(name) ?? clearingId(name);
+    clearingIds.set(name, clearing);
+    add(side === 'debit' ? accountId : clearing, body.amountMinor, 0n);
+    add(side === 'debit' ? clearing : accountId, 0n, body.amountMinor);
+  }
+  return holds;
+}
+
+function readRow(values: AccountValues, { held, incoming }: Holds): AccountRow {
+  const [id, kindNumber, name, currency, posted, floor, frozen, lastEntry, lastTransfer] = values;
   const kind = KIND_NAMES[Number(kindNumber)];
   if (kind === undefined) throw new Error(`account ${id} of kind ${kindNumber}`);
   return {

@@ -63,8 +63,8 @@ export function openDeposits({ store, accounts, entries, rules, nowMs, equity }:
     const movement = rules.deposit(from.account, to.account, amount);
     const posted = store.write(() => {
       const rows = post(key, from, to, movement);
-      accounts.update(rows.from);
-      accounts.update(rows.to);
+      accounts.update(rows.from, from);
+      accounts.update(rows.to, to);
       return rows;
     });
     accounts.remember([posted.from, posted.to]);

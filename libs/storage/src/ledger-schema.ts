@@ -105,5 +105,32 @@ export const BANK_STORE: StoreKind = {
       PRIMARY KEY (id, attempt)
     ) STRICT, WITHOUT ROWID;
     `,
+    // What is held and what is to come is the sum of the prepared legs, and no longer stored beside them: to hold writes no account.
+    // Users point at accounts, so both are made anew.
+    `
+    CREATE TABLE accounts_without_holds (
+      id INTEGER PRIMARY KEY,
+      kind INTEGER NOT NULL,           -- see ACCOUNT_KINDS in account-table.ts
+      name TEXT NOT NULL,              -- a customer's; "beta/EUR" for clearing; "EUR" for equity
+      currency TEXT NOT NULL,
+      posted INTEGER NOT NULL,
+      floor INTEGER CHECK (posted >= floor),
+      frozen INTEGER NOT NULL CHECK (frozen IN (0, 1)),
+      last_entry INTEGER,              -- entries.seq
+      last_transfer BLOB,              -- legs.id, of the transfers that it pays
+      UNIQUE (kind, name)
+    ) STRICT;
+    INSERT INTO accounts_without_holds SELECT id, kind, name, currency, posted, floor, frozen, last_entry, last_transfer FROM accounts;
+    CREATE TABLE users_of_accounts (
+      account_id INTEGER PRIMARY KEY REFERENCES accounts_without_holds (id),
+      username TEXT NOT NULL UNIQUE,
+      password_hash TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO users_of_accounts SELECT account_id, username, password_hash FROM users;
+    DROP TABLE users;
+    DROP TABLE accounts;
+    ALTER TABLE accounts_without_holds RENAME TO accounts;
+    ALTER TABLE users_of_accounts RENAME TO users;
+    `,
   ],
 };

@@ -25,6 +25,8 @@ export interface LedgerStoreOptions {
   readonly ledger: { readonly mayDebit: typeof mayDebit; readonly mayCredit: typeof mayCredit; readonly deposit: typeof deposit };
   /** Told once, when the store has failed: log it and end the process. */
   readonly onFatal: (error: StoreFailedError) => void;
+  /** How many accounts are kept in memory; 100,000 by default. */
+  readonly accountsCachedMax?: number | undefined;
 }
 
 /** A leg as the books hold it. */
@@ -153,9 +155,9 @@ export function openLedgerStore(options: LedgerStoreOptions): LedgerStore {
   return openStoreFile({ file, kind: BANK_STORE, name: { required: bank }, onFatal }, (store) => buildStore(store, options));
 }
 
-function buildStore(store: StoreFile, { nowMs, ledger }: LedgerStoreOptions): LedgerStore {
-  const accounts = openAccountTable(store);
+function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax }: LedgerStoreOptions): LedgerStore {
   const legs = openLegTable(store);
+  const accounts = openAccountTable(store, legs.prepared(), accountsCachedMax);
   const entries = openEntryTable(store);
 
   /** An account that no customer owns: made when it is first needed. */
@@ -210,6 +212,7 @@ interface Tables {
 
 function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBatch, nowMs: number): void {
   if (batch.legs.length + batch.accounts.length + batch.entries.length === 0) return;
+  const before = new Map<number, AccountRow>();
   const rows = new Map<number, MutableRow>();
   const written = new Map<TransferId, StoredLeg>();
 
@@ -218,7 +221,8 @@ function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBat
     if (row === undefined) {
       const stored = accounts.byId(id);
       if (stored === undefined) throw new Error(`account ${id} is not in the books`);
-      row = { ...stored };
+      before.set(id, stored);
+      row = { account: stored.account, lastEntry: stored.lastEntry, lastTransfer: stored.lastTransfer };
       rows.set(id, row);
     }
     return row;
@@ -226,9 +230,9 @@ function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBat
 
   store.write(() => {
     for (const write of batch.legs) {
-      const before = written.get(write.id) ?? legs.find(write.id);
-      const payer = startsTransfer(write, before) ? rowOf(write.accountId) : undefined;
-      written.set(write.id, legs.put(write, before, payer?.lastTransfer ?? null, nowMs));
+      const leg = written.get(write.id) ?? legs.find(write.id);
+      const payer = startsTransfer(write, leg) ? rowOf(write.accountId) : undefined;
+      written.set(write.id, legs.put(write, leg, payer?.lastTransfer ?? null, nowMs));
       if (payer !== undefined) payer.lastTransfer = keptKey(write.id);
     }
     for (const entry of batch.entries) {
@@ -239,7 +243,7 @@ function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBat
       const row = rowOf(account.id);
       row.account = { ...account, frozen: row.account.frozen };
     }
-    for (const row of rows.values()) accounts.update(row);
+    for (const [id, row] of rows) accounts.update(row, before.get(id)!);
   });
   accounts.remember(rows.values());
   legs.remember(written.values());

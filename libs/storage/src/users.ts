@@ -85,7 +85,7 @@ export function openUsers({ store, accounts, deposits, rules, equity }: UsersOpt
       insert.run(account.id, user.username, user.passwordHash);
       return row;
     });
-    for (const row of equities.values()) accounts.update(row);
+    for (const row of equities.values()) accounts.update(row, equity(row.account.currency));
     return [...equities.values(), ...customers];
   }
 

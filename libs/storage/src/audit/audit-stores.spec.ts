@@ -310,16 +310,19 @@ describe('auditStores', () => {
 
     it('names an account below its floor', () => {
       tamper(alpha, "UPDATE accounts SET floor = 100000 WHERE kind = 0 AND name = 'alice'");
-      expect(found()).toEqual(['5: available is below the floor at alpha [alpha/alice]']);
+      expect(found()).toEqual(['5: the balance is below the floor at alpha [alpha/alice]']);
     });
 
-    it('names an account that holds more or less than its prepared legs', () => {
+    it('names an account that prepared legs bring below its floor', () => {
       advance(stores[0]!, 'prepare', [payment(4, 'alpha/alice', 'beta/bob', 11n)]);
-      tamper(alpha, "UPDATE accounts SET held = 10, incoming = 1 WHERE kind = 0 AND name = 'alice'");
-      expect(found()).toEqual([
-        '5: held is not the sum of the prepared legs that take at alpha [alpha/alice]',
-        '5: incoming is not the sum of the prepared legs that give at alpha [alpha/alice]',
-      ]);
+      tamper(alpha, "UPDATE accounts SET floor = posted - 10 WHERE kind = 0 AND name = 'alice'");
+      expect(found()).toEqual(['5: what prepared legs take from an account would bring it below its floor at alpha [alpha/alice]']);
+    });
+
+    it('names a prepared leg whose accounts are not there', () => {
+      advance(stores[0]!, 'prepare', [payment(4, 'alpha/alice', 'beta/bob', 11n)]);
+      tamper(alpha, `UPDATE legs SET account_id = 999 WHERE id = ${blob(4)}`);
+      expect(found()).toEqual([`5: prepared between accounts that do not exist at alpha [${idOf(4)}]`]);
     });
   });
 

@@ -1,7 +1,7 @@
 // One bank's books, read by themselves: invariants 1 and 5 for accounts, entries and deposits.
 //
 // Accounts and entries are read side by side in the order of accounts, so memory grows with neither: what is kept is the bank's own
-// accounts, one a peer and currency, and the customers who have something in doubt.
+// accounts, one a peer and currency, and the customers from whom something is held.
 
 import type { Account } from '@strife/ledger';
 import { ACCOUNT_KINDS } from '../account-table.ts';
@@ -14,21 +14,18 @@ interface BookAccount {
   readonly name: string;
   readonly currency: string;
   readonly posted: bigint;
-  readonly held: bigint;
-  readonly incoming: bigint;
   readonly floor: bigint | null;
   readonly lastEntry: bigint | null;
   /** For people: `alpha/alice`, `alpha/clearing/beta/EUR`. */
   readonly label: string;
 }
 
-/** What an account says that it holds and expects, and what its prepared legs do, which is added while the legs are read. */
+/** An account that prepared legs take from: what they take is added while the legs are read. */
 export interface Holds {
   readonly label: string;
-  readonly held: bigint;
-  readonly incoming: bigint;
-  expectedHeld: bigint;
-  expectedIncoming: bigint;
+  readonly posted: bigint;
+  readonly floor: bigint | null;
+  held: bigint;
 }
 
 export interface Books {
@@ -43,7 +40,7 @@ export interface Books {
   holdsOf(accountId: number): Holds | undefined;
   /** A customer's account by its name. Only while the snapshot is open. */
   customerId(name: string): number | undefined;
-  /** Those of accounts that hold or expect something, or were asked for. */
+  /** Those that were asked for. */
   readonly holds: ReadonlyMap<number, Holds>;
 }
 
@@ -62,9 +59,8 @@ export function proveBooks(snapshot: Snapshot, report: Report): Books {
     chains.prove(account);
     totals.add(account);
     if (account.kind !== 'customer') internal.set(account.id, account);
-    if (account.held !== 0n || account.incoming !== 0n) holds.set(account.id, holdsOf(account));
-    if (account.floor !== null && account.posted - account.held < account.floor) {
-      report({ invariant: 5, message: `available is below the floor at ${bank}`, id: account.label });
+    if (account.floor !== null && account.posted < account.floor) {
+      report({ invariant: 5, message: `the balance is below the floor at ${bank}`, id: account.label });
     }
   }
   const entries = chains.finish();
@@ -87,34 +83,31 @@ export function proveBooks(snapshot: Snapshot, report: Report): Books {
   };
 }
 
-/** Once all legs were read: what is held is what they hold. */
+/** Once all legs were read: what they hold is there. */
 export function proveHolds({ bank, holds }: Books, report: Report): void {
-  for (const { held, incoming, expectedHeld, expectedIncoming, label } of holds.values()) {
-    if (held !== expectedHeld) report({ invariant: 5, message: `held is not the sum of the prepared legs that take at ${bank}`, id: label });
-    if (incoming !== expectedIncoming) {
-      report({ invariant: 5, message: `incoming is not the sum of the prepared legs that give at ${bank}`, id: label });
+  for (const { posted, held, floor, label } of holds.values()) {
+    if (floor !== null && posted >= floor && posted - held < floor) {
+      report({ invariant: 5, message: `what prepared legs take from an account would bring it below its floor at ${bank}`, id: label });
     }
   }
 }
 
-function holdsOf({ label, held, incoming }: BookAccount): Holds {
-  return { label, held, incoming, expectedHeld: 0n, expectedIncoming: 0n };
+function holdsOf({ label, posted, floor }: BookAccount): Holds {
+  return { label, posted, floor, held: 0n };
 }
 
 const KIND_NAMES = new Map(Object.entries(ACCOUNT_KINDS).map(([kind, number]) => [BigInt(number), kind as Account['kind']]));
-const ACCOUNT_COLUMNS = 'id, kind, name, currency, posted, held, incoming, floor, last_entry';
+const ACCOUNT_COLUMNS = 'id, kind, name, currency, posted, floor, last_entry';
 
 function* readAccounts(snapshot: Snapshot): Generator<BookAccount> {
   for (const row of snapshot.rows(`SELECT ${ACCOUNT_COLUMNS} FROM accounts ORDER BY id`)) yield readAccount(snapshot.name, row);
 }
 
 function readAccount(bank: string, row: readonly unknown[]): BookAccount {
-  const [id, kindNumber, name, currency, posted, held, incoming, floor, lastEntry] = row as [
-    bigint, bigint, string, string, bigint, bigint, bigint, bigint | null, bigint | null,
-  ];
+  const [id, kindNumber, name, currency, posted, floor, lastEntry] = row as [bigint, bigint, string, string, bigint, bigint | null, bigint | null];
   const kind = KIND_NAMES.get(kindNumber) ?? 'customer';
   const label = kind === 'customer' ? `${bank}/${name}` : `${bank}/${kind}/${name}`;
-  return { id: Number(id), kind, name, currency, posted, held, incoming, floor, lastEntry, label };
+  return { id: Number(id), kind, name, currency, posted, floor, lastEntry, label };
 }
 
 function findAccounts(snapshot: Snapshot): { byId(id: number): BookAccount | undefined; customerId(name: string): number | undefined } {

@@ -43,7 +43,7 @@ export function checkEntries(books: Books, { key, leg, entries }: BankTransfer, 
   }
   if (leg === undefined || !isSettled(leg)) {
     if (entries.length > 0) report({ invariant: 4, message: `entries of a transfer that is not settled at ${bank}`, id });
-    if (leg?.state.kind === 'prepared') addHold(books, leg);
+    if (leg?.state.kind === 'prepared' && !addHold(books, leg)) report({ invariant: 5, message: `prepared between accounts that do not exist at ${bank}`, id });
     return;
   }
   const [from, to] = accountsOf(books, leg);
@@ -104,11 +104,11 @@ function accountsOf({ clearing, customerId }: Books, { accountId, terms }: Store
   }
 }
 
-function addHold(books: Books, leg: StoredLeg): void {
+/** Whether both accounts are there. */
+function addHold(books: Books, leg: StoredLeg): boolean {
   const [from, to] = accountsOf(books, leg);
-  const amount = leg.terms?.body.amountMinor ?? 0n;
   const taken = from === undefined ? undefined : books.holdsOf(from);
   const given = to === undefined ? undefined : books.holdsOf(to);
-  if (taken !== undefined) taken.expectedHeld += amount;
-  if (given !== undefined) given.expectedIncoming += amount;
+  if (taken !== undefined) taken.held += leg.terms?.body.amountMinor ?? 0n;
+  return taken !== undefined && given !== undefined;
 }

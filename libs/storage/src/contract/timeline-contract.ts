@@ -22,12 +22,14 @@ export function timelineClaims(books: TimelineBooks): void {
 
   /** Writes the leg's states at 1000, 2000, ..., each in a batch of its own; `undefined` terms are of a fence. */
   function write(states: readonly LegState[], side: 'debit' | 'both' = 'debit'): void {
+    books.store().clearing('beta', 'EUR');
+    const accountId = books.store().account('customer', 'alice')!.id;
     states.forEach((state, index) => {
       books.setTime((index + 1) * 1000);
       const before = books.store().transfer(idOf(1));
       const hasTerms = before?.terms !== undefined || state.kind !== 'aborted';
       books.store().writeBatch({
-        legs: [{ id: idOf(1), state, accountId: null, ...(hasTerms ? { terms: { body, side, deadlineMs: 1 } } : {}) }], accounts: [], entries: [],
+        legs: [{ id: idOf(1), state, accountId, ...(hasTerms ? { terms: { body, side, deadlineMs: 1 } } : {}) }], accounts: [], entries: [],
       });
     });
   }

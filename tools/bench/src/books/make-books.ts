@@ -83,10 +83,10 @@ const numbers = (last: number): string => `WITH RECURSIVE n (i) AS (VALUES (1) U
 /** Equity is account 1, customer i is account i + 1; the deposit of customer i is entries 2i - 1 and 2i. */
 function openAccounts(database: DatabaseSync, { accounts }: BooksPlan, passwordHash: string): void {
   database.exec(`
-    INSERT INTO accounts (id, kind, name, currency, posted, held, incoming, floor, frozen, last_entry)
-      VALUES (1, 2, '${CURRENCY}', '${CURRENCY}', ${-accounts * OPENING_MINOR}, 0, 0, NULL, 0, ${2 * accounts - 1});
-    ${numbers(accounts)} INSERT INTO accounts (id, kind, name, currency, posted, held, incoming, floor, frozen, last_entry)
-      SELECT i + 1, 0, 'u' || i, '${CURRENCY}', ${OPENING_MINOR}, 0, 0, 0, 0, 2 * i FROM n;
+    INSERT INTO accounts (id, kind, name, currency, posted, floor, frozen, last_entry)
+      VALUES (1, 2, '${CURRENCY}', '${CURRENCY}', ${-accounts * OPENING_MINOR}, NULL, 0, ${2 * accounts - 1});
+    ${numbers(accounts)} INSERT INTO accounts (id, kind, name, currency, posted, floor, frozen, last_entry)
+      SELECT i + 1, 0, 'u' || i, '${CURRENCY}', ${OPENING_MINOR}, 0, 0, 2 * i FROM n;
     ${numbers(2 * accounts)} INSERT INTO entries (seq, account_id, transfer_id, amount, posted, at_ms, previous)
       SELECT i, iif(i % 2 = 1, 1, i / 2 + 1), NULL, iif(i % 2 = 1, -${OPENING_MINOR}, ${OPENING_MINOR}),
         iif(i % 2 = 1, -(i + 1) / 2 * ${OPENING_MINOR}, ${OPENING_MINOR}), ${OPENED_AT_MS}, iif(i % 2 = 1 AND i > 1, i - 2, NULL) FROM n;
@@ -141,8 +141,8 @@ function settlePayments(database: DatabaseSync, side: 'debit' | 'credit', { acco
         iif(own, ${OPENING_MINOR} + ${sign} * ((i - 1) / ${accounts} + 1), ${-sign} * i), ${PAID_AT_MS},
         iif(own, iif(i > ${accounts}, ${base} + seq - 2 * ${accounts}, 2 * (${who})), iif(i > 1, ${base} + seq - 2, NULL))
       FROM e;
-    INSERT INTO accounts (id, kind, name, currency, posted, held, incoming, floor, frozen, last_entry)
-      VALUES (${clearing}, 1, '${isDebit ? PAYEE_BANK : PAYER_BANK}/${CURRENCY}', '${CURRENCY}', ${-sign * last}, 0, 0, NULL, 0,
+    INSERT INTO accounts (id, kind, name, currency, posted, floor, frozen, last_entry)
+      VALUES (${clearing}, 1, '${isDebit ? PAYEE_BANK : PAYER_BANK}/${CURRENCY}', '${CURRENCY}', ${-sign * last}, NULL, 0,
         ${base + 2 * last - (isDebit ? 0 : 1)});
     ${numbers(Math.min(accounts, last))}, newest (who, i) AS (SELECT i, (${last} - i) / ${accounts} * ${accounts} + i FROM n)
       UPDATE accounts SET posted = ${OPENING_MINOR} + ${sign} * ((newest.i - 1) / ${accounts} + 1),
