@@ -9,7 +9,7 @@ import { Status } from 'nice-grpc-common';
 import { balanceOf, noSuchAccount } from './account-api.ts';
 import { malformed, refusePassword } from './login-api.ts';
 
-export function createAdminApi(store: LedgerStore, passwords: Passwords): AdminServiceImplementation {
+export function createAdminApi(store: LedgerStore, passwords: Pick<Passwords, 'hash'>): AdminServiceImplementation {
   return {
     async openAccount({ username, password, currency, openingMinor }) {
       if (!namePattern.test(username)) throw malformed('username', nameRule);

@@ -2,10 +2,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { createRefreshLimiter, GrantError, openLoginSessions } from '@strife/auth';
+import { createRefreshLimiter, GrantError, openLoginSessions, PasswordsBusyError, PasswordsUnavailableError } from '@strife/auth';
 import type { Grant, LoginSessionRow } from '@strife/auth';
 import type { Account } from '@strife/ledger';
 import { reasonOf } from '@strife/service';
+import { Status } from 'nice-grpc-common';
 import { createLoginApi } from './login-api.ts';
 import type { LoginApi } from './login-api.ts';
 
@@ -14,6 +15,7 @@ const request = (number: number): string => `request-${String(number).padStart(1
 let api: LoginApi;
 let account: Account | undefined;
 let hashed: number;
+let trouble: Error | undefined;
 
 beforeEach(() => {
   const rows = new Map<string, LoginSessionRow>();
@@ -31,6 +33,7 @@ beforeEach(() => {
   });
   account = { id: 1, kind: 'customer', name: 'alice', currency: 'EUR', posted: 0n, held: 0n, incoming: 0n, floor: 0n, frozen: false };
   hashed = 0;
+  trouble = undefined;
   const verify = async (text: string): Promise<Grant> => {
     const [name = '', currency = '', sessionId = ''] = text.split(' ');
     if (sessions.hasEnded(sessionId)) throw new GrantError('SESSION_REVOKED');
@@ -40,9 +43,9 @@ beforeEach(() => {
   api = createLoginApi({
     store: { account: () => account, userHash: () => 'hash' },
     passwords: {
-      hash: async () => 'hash',
       verify: async () => {
         hashed += 1;
+        if (trouble !== undefined) throw trouble;
         return true;
       },
     },
@@ -56,6 +59,17 @@ beforeEach(() => {
 const login = async () => (await api.authenticate({ username: 'alice', password: 'p' }, context)) as { refreshToken: string; sessionId: string; grant: string };
 const refresh = async (refreshToken: string, number = 1) => (await api.refreshGrant({ refreshToken, requestId: request(number) }, context)) as { refreshToken: string; sessionId: string };
 const reason = (call: Promise<unknown>) => call.then(() => 'accepted', (error: unknown) => reasonOf(error) ?? String(error));
+
+describe('a login', () => {
+  it.each([
+    ['LOGINS_BUSY', Status.RESOURCE_EXHAUSTED, new PasswordsBusyError()],
+    ['PASSWORDS_UNAVAILABLE', Status.UNAVAILABLE, new PasswordsUnavailableError()],
+  ])('that cannot be checked now may be tried again: %s', async (reasonToTell, code, error) => {
+    trouble = error;
+    const info = expect.objectContaining({ reason: reasonToTell, metadata: expect.objectContaining({ retryable: 'true', outcome: 'not_applied' }) });
+    await expect(login()).rejects.toMatchObject({ code, extra: [info] });
+  });
+});
 
 describe('a refresh', () => {
   it('goes on with the session of the login, without another password hash', async () => {

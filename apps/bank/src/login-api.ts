@@ -1,7 +1,7 @@
 // strife.bank.v1.BankService, the calls about logins: who logs in, goes on by a refresh token, or logs out.
 
 import {
-  GrantError, PasswordOutOfRangeError, PasswordsBusyError, REFRESH_TOKEN_CHARACTERS_MAX, RefreshTokenError, TooManyLoginsError, TooManyRefreshesError,
+  GrantError, PasswordOutOfRangeError, PasswordsBusyError, PasswordsUnavailableError, REFRESH_TOKEN_CHARACTERS_MAX, RefreshTokenError, TooManyLoginsError, TooManyRefreshesError,
 } from '@strife/auth';
 import type { GoneOnSession, Grants, LoginLimiter, LoginSessions, Passwords, RefreshLimiter } from '@strife/auth';
 import type { Account } from '@strife/ledger';
@@ -12,7 +12,7 @@ import { Status } from 'nice-grpc-common';
 
 export interface LoginApiOptions {
   readonly store: Pick<LedgerStore, 'account' | 'userHash'>;
-  readonly passwords: Passwords;
+  readonly passwords: Pick<Passwords, 'verify'>;
   readonly logins: LoginLimiter;
   readonly refreshes: RefreshLimiter;
   readonly sessions: LoginSessions;
@@ -81,6 +81,9 @@ export function refusePassword(error: unknown): never {
   if (error instanceof PasswordOutOfRangeError) throw malformed('password', error.message.replace(/^password: /, ''));
   if (error instanceof TooManyLoginsError) {
     throw rpcError({ code: Status.RESOURCE_EXHAUSTED, reason: error.code, field: 'username', message: `username: ${error.message}`, outcome: 'not_applied', retryable: false });
+  }
+  if (error instanceof PasswordsUnavailableError) {
+    throw rpcError({ code: Status.UNAVAILABLE, reason: error.code, message: error.message, outcome: 'not_applied', retryable: true });
   }
   if (!(error instanceof PasswordsBusyError)) throw error;
   throw rpcError({ code: Status.RESOURCE_EXHAUSTED, reason: 'LOGINS_BUSY', message: 'too many logins at once; try again', outcome: 'not_applied', retryable: true });

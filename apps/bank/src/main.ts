@@ -34,6 +34,7 @@ async function start(): Promise<RunningService> {
   const service = `bank-${bank}`;
   const seeds = config.seed === undefined ? [] : await readSeedFile(config.seed);
   const logger = createLogger({ service, directory: config.logDir, level: config.logLevel, terminal: true });
+  const passwords = createPasswords({ onProblem: (error) => logger.error('logins are interrupted', { error }) });
   const discovery = await openDiscovery({
     ...config, mode: config.discovery, role: 'bank', onProblem: (problem) => logger.log(problem.severity ?? 'warn', 'discovery problem', { problem }),
   });
@@ -43,7 +44,6 @@ async function start(): Promise<RunningService> {
   const store = openLedgerStore({
     file: join(config.dataDir, `${service}.sqlite`), bank, nowMs: clock.nowMs, ledger, onFatal: fatal,
   });
-  const passwords = createPasswords({});
   const opened = await openSeedAccounts(store, passwords, seeds);
   const keys = await openKeyRing({ file: join(config.dataDir, `${service}.jwk`) });
   const sessions = openLoginSessions({
@@ -97,6 +97,7 @@ async function start(): Promise<RunningService> {
       await registration.leave();
       await shown?.close();
       await server.stop(config.drainTimeoutMs);
+      await passwords.close();
       inquirer.stop();
       gateways.close();
       await participant.drain();

@@ -1,6 +1,7 @@
 export { AuthError, type AuthErrorCode } from './auth-error.ts';
 export { createAuthMiddleware, type SessionContext } from './auth-middleware.ts';
 export { createGrants, GRANT_LIFETIME_MS, GrantError, type Grant, type GrantErrorCode, type Grants } from './grants.ts';
+export { PasswordsUnavailableError } from './hashing-process.ts';
 export { KeyFileError, openSecret } from './secret-file.ts';
 export { openKeyRing, type KeyRing, type KeyRingOptions } from './keys.ts';
 export { createLoginLimiter, createRefreshLimiter, TooManyLoginsError, TooManyRefreshesError, type LoginLimiter, type RefreshLimiter } from './login-limiter.ts';

@@ -1,10 +1,12 @@
 // Passwords: argon2id with OWASP's parameters, bounded work, and no telling who exists.
 
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import { createPasswords } from './passwords.ts';
 
 describe('passwords', () => {
   const passwords = createPasswords();
+  const busy = createPasswords({ concurrencyMax: 1, queueMax: 2 });
+  afterAll(() => Promise.all([passwords.close(), busy.close()]));
 
   it('hashes with argon2id, 19 MiB, two iterations, one lane, and a fresh salt', async () => {
     const [first, second] = await Promise.all([passwords.hash('correct horse'), passwords.hash('correct horse')]);
@@ -37,16 +39,15 @@ describe('passwords', () => {
       expect(await passwords.verify(stored, 'wrong')).toBe(false);
       return performance.now() - startedAt;
     };
-    const known: number[] = [];
-    const unknown: number[] = [];
-    for (let round = 0; round < 9; round += 1) {
-      known.push(await timeOf(hash));
-      unknown.push(await timeOf(undefined));
+    // The quickest of several each: at its low priority, the work waits for whatever else the machine does.
+    let [known, unknown] = [Infinity, Infinity];
+    const isAlike = () => unknown > known / 2 && unknown < known * 2;
+    for (let round = 0; round < 5 || (round < 100 && !isAlike()); round += 1) {
+      known = Math.min(known, await timeOf(hash));
+      unknown = Math.min(unknown, await timeOf(undefined));
     }
-    // Without the work it would be a hundredth; the machine's own swings stay well within a half and a double.
-    const ratio = median(unknown) / median(known);
-    expect(ratio).toBeGreaterThan(0.5);
-    expect(ratio).toBeLessThan(2);
+    // Without the work it would be a hundredth.
+    expect({ known, unknown, alike: isAlike() }).toMatchObject({ alike: true });
   });
 
   it.each([
@@ -66,7 +67,6 @@ describe('passwords', () => {
   });
 
   it('refuses what does not fit into its queue, at once, and serves the rest', async () => {
-    const busy = createPasswords({ concurrencyMax: 1, queueMax: 2 });
     const results = await Promise.allSettled(Array.from({ length: 5 }, () => busy.verify(undefined, 'x')));
     expect(results.map((result) => result.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'rejected']);
     expect(results[4]).toMatchObject({ reason: { name: 'PasswordsBusyError', code: 'PASSWORDS_BUSY' } });
@@ -88,7 +88,3 @@ describe('passwords', () => {
       expect(`${error?.stack} ${JSON.stringify(error)}`).not.toContain('canary');
     });
 });
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}

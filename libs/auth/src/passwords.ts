@@ -1,7 +1,6 @@
-// Password hashing with argon2id, off the event loop, with bounded concurrency and a bounded queue.
+// Password hashing with argon2id, in a process of its own at low priority, with bounded concurrency and a bounded queue.
 
-import { randomBytes } from 'node:crypto';
-import argon2 from 'argon2';
+import { startHashingProcess } from './hashing-process.ts';
 
 export interface Passwords {
   /**
@@ -9,6 +8,7 @@ export interface Passwords {
    *
    * @throws PasswordOutOfRangeError, before any work
    * @throws PasswordsBusyError, before any work
+   * @throws PasswordsUnavailableError; the next call may succeed
    */
   hash(password: string): Promise<string>;
 
@@ -19,9 +19,13 @@ export interface Passwords {
    * the time taken does not tell which users exist, and the answer is false.
    *
    * @throws PasswordOutOfRangeError, PasswordsBusyError, before any work
+   * @throws PasswordsUnavailableError; the next call may succeed
    * @throws Error when the stored hash is damaged; the message does not contain it
    */
   verify(hash: string | undefined, password: string): Promise<boolean>;
+
+  /** Ends the process; calls fail with PasswordsUnavailableError from now on. */
+  close(): Promise<void>;
 }
 
 /** The password, as UTF-8 after normalisation, is not 1 to 1024 bytes long, or is not well-formed text. */
@@ -45,61 +49,43 @@ export class PasswordsBusyError extends Error {
 export const PASSWORD_BYTES_MAX = 1024;
 
 /**
- * Makes the password hasher. argon2 runs on libuv's thread pool, which has four threads and also serves files and
- * name look-ups: hence two at a time. A hash costs about 20 ms and 19 MiB; the queue bounds memory and waiting.
+ * Makes the password hasher and starts its process, which ends with this one and keeps it from ending only while calls run.
+ * When it dies, the calls that it works at fail, `onProblem` hears of it, and it is started again at once.
+ *
+ * A hash costs about 20 ms and 19 MiB; `concurrencyMax` and the queue bound memory and waiting.
  */
-export function createPasswords({ concurrencyMax = 2, queueMax = 64 }: {
+export function createPasswords({ concurrencyMax = 2, queueMax = 64, onProblem = () => {} }: {
   concurrencyMax?: number;
   queueMax?: number;
+  onProblem?: (problem: Error) => void;
 } = {}): Passwords {
   const limited = createLimiter(concurrencyMax, queueMax);
-  const unknownUserHash = makeUnmatchableHash();
+  const hashing = startHashingProcess(onProblem);
 
   return {
     async hash(password) {
       const prepared = prepare(password);
-      return limited(() => argon2.hash(prepared, PARAMETERS));
+      return limited(() => hashing.hash(prepared));
     },
     async verify(hash, password) {
       const prepared = prepare(password);
-      const matches = await limited(() => verifyPrepared(hash ?? unknownUserHash, prepared));
-      return hash !== undefined && matches;
+      return limited(() => hashing.verify(hash, prepared));
     },
+    close: () => hashing.close(),
   };
 }
-
-/** OWASP Password Storage Cheat Sheet: argon2id with 19 MiB of memory, 2 iterations, 1 degree of parallelism. */
-const PARAMETERS = { type: argon2.argon2id, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1, hashLength: 32 } as const;
-const SALT_BYTES = 16;
 
 /**
  * Prepares a password as RFC 8265 section 4.2 (OpaqueString) says: other spaces become U+0020, then NFC.
  * NFC and not NFKC: the RFC keeps compatibility characters apart, since folding them would weaken passwords;
  * NFC is enough to make the same text typed on different keyboards equal.
  */
-function prepare(password: string): Buffer {
+function prepare(password: string): Uint8Array {
   // A lone surrogate has no UTF-8 form; encoding would turn different passwords into the same U+FFFD.
   if (!password.isWellFormed() || password.length > 4 * PASSWORD_BYTES_MAX) throw new PasswordOutOfRangeError();
   const prepared = Buffer.from(password.replace(/\p{Zs}/gu, ' ').normalize('NFC'), 'utf8');
   if (prepared.length < 1 || prepared.length > PASSWORD_BYTES_MAX) throw new PasswordOutOfRangeError();
   return prepared;
-}
-
-async function verifyPrepared(hash: string, prepared: Buffer): Promise<boolean> {
-  if (!hash.startsWith('$argon2id$')) throw new Error('a stored password hash is damaged: it is not an argon2id hash');
-  try {
-    return await argon2.verify(hash, prepared);
-  } catch {
-    // The cause may quote the hash, so it is left out.
-    throw new Error('a stored password hash is damaged: argon2 cannot read it');
-  }
-}
-
-/** A hash with the usual parameters whose output is random instead of computed, so no known password matches it. */
-function makeUnmatchableHash(): string {
-  const base64 = (bytes: Buffer) => bytes.toString('base64').replace(/=+$/, '');
-  const { memoryCost, timeCost, parallelism, hashLength } = PARAMETERS;
-  return `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=${parallelism}$${base64(randomBytes(SALT_BYTES))}$${base64(randomBytes(hashLength))}`;
 }
 
 /** Runs at most `concurrencyMax` tasks at a time, lets `queueMax` more wait in order, and refuses the rest. */

@@ -10,6 +10,7 @@ import { auditBooks, type AuditVerdict } from './books/audit-books.ts';
 import { provideBooks } from './books/cached-books.ts';
 import { bookFiles, PAYEE_BANK, PAYER_BANK, type BookFiles, type BooksPlan } from './books/make-books.ts';
 import type { Payees, StrifeTarget } from './load/job.ts';
+import { withChildren } from './measure/process-usage.ts';
 import type { Watched } from './measure/sample.ts';
 
 export interface Stage {
@@ -70,8 +71,10 @@ export async function openStage({ name, plan, payers, directory, cache, signal, 
       return { address: cluster.service('g1').address, tls, sessions: sessions.list };
     },
     payees: (bank) => ({ bank: bank === 'payer' ? PAYER_BANK : PAYEE_BANK, first: 1, last: plan.accounts }),
+    // A bank hashes passwords in a child.
     watched: () => ({
-      gateway: [cluster.service('g1').pid], [`bank ${PAYER_BANK}`]: [cluster.service(PAYER_BANK).pid], [`bank ${PAYEE_BANK}`]: [cluster.service(PAYEE_BANK).pid],
+      gateway: [cluster.service('g1').pid],
+      [`bank ${PAYER_BANK}`]: withChildren(cluster.service(PAYER_BANK).pid), [`bank ${PAYEE_BANK}`]: withChildren(cluster.service(PAYEE_BANK).pid),
     }),
     async close() {
       await cluster.stop();
