@@ -1,6 +1,6 @@
 // Reads and logins at a user's own bank: one call with a deadline, and failures in the caller's terms.
 
-import { receivedDetails } from '@strife/service';
+import { receivedDetails, withTimeLimit } from '@strife/service';
 import { toRpcError, unknownBank } from './failures.ts';
 import type { Failure } from './failures.ts';
 import type { BankServiceClient } from '@strife/stubs/bank';
@@ -32,7 +32,7 @@ export async function callBank<Reply>(
   if (client === 'unknown') throw toRpcError(unknownBank('bank', bank));
   if (client === 'unreachable') throw toRpcError(unreachable(bank));
   try {
-    return await call(client, { signal: AbortSignal.any([signal, AbortSignal.timeout(BANK_CALL_TIMEOUT_MS)]) });
+    return await withTimeLimit(BANK_CALL_TIMEOUT_MS, (limited) => call(client, { signal: limited }), signal);
   } catch (error) {
     if (!(error instanceof ClientError)) throw toRpcError(unreachable(bank), undefined);
     if (!forTheUser.has(error.code)) throw toRpcError({ ...unreachable(bank), message: `bank ${bank} did not answer: ${describeFailure(error)}` });

@@ -1,5 +1,6 @@
 // One bank's ParticipantService as a line's port: the encoding of a flight, and what its answer or failure means.
 
+import { withTimeLimit } from '@strife/service';
 import { Acknowledgement } from '@strife/stubs/bank';
 import type { DecideRequest, ParticipantServiceClient, PrepareRequest } from '@strife/stubs/bank';
 import { OverloadedError } from '@strife/two-phase-commit';
@@ -12,14 +13,16 @@ export function createBankPort(client: Pick<ParticipantServiceClient, 'prepare' 
   return {
     async prepare(legs, timeoutMs) {
       try {
-        const { votes } = await client.prepare(prepareRequest(logId, legs), { signal: AbortSignal.timeout(timeoutMs) });
+        const request = prepareRequest(logId, legs);
+        const { votes } = await withTimeLimit(timeoutMs, (signal) => client.prepare(request, { signal }));
         return legs.map((_, index) => voteFrom(votes[index]));
       } catch (error) {
         throw isOverloaded(error) ? new OverloadedError(describeFailure(error), { cause: error }) : error;
       }
     },
     async decide(decisions, timeoutMs) {
-      const { acknowledgements } = await client.decide(decideRequest(logId, decisions), { signal: AbortSignal.timeout(timeoutMs) });
+      const request = decideRequest(logId, decisions);
+      const { acknowledgements } = await withTimeLimit(timeoutMs, (signal) => client.decide(request, { signal }));
       return acknowledgements.map(answerFrom);
     },
   };

@@ -47,27 +47,29 @@ const TRANSFER_IDS_MAX = 3;
 
 export function createCallLog({ logger, summarize, quietServices }: CallLogOptions): CallLog {
   const quiet = (record: CallRecord) => quietServices.some((service) => record.method.startsWith(`/${service}/`));
-  const fields = (record: CallRecord, status: Status) => ({
-    method: record.method,
-    peer: record.peer,
-    status: Status[status],
-    duration_ms: Math.round((performance.now() - record.startedAtMs) * 1000) / 1000,
-    request_id: record.requestId,
-    ...present('request_bytes', record.requestBytes),
-    ...present('response_bytes', record.responseBytes),
-    ...present('responses', record.responses),
-    ...summary(record, summarize[record.method] ?? countArrays),
-  });
+  const fields = (record: CallRecord, status: Status): Record<string, unknown> => {
+    const { method, peer, requestId, requestBytes, responseBytes, responses } = record;
+    const known: Record<string, unknown> = {
+      method, peer, status: Status[status],
+      duration_ms: Math.round((performance.now() - record.startedAtMs) * 1000) / 1000,
+      request_id: requestId,
+    };
+    if (requestBytes !== undefined) known['request_bytes'] = requestBytes;
+    if (responseBytes !== undefined) known['response_bytes'] = responseBytes;
+    if (responses !== undefined) known['responses'] = responses;
+    return Object.assign(known, summary(record, summarize[method] ?? countArrays));
+  };
   return {
     succeeded(record) {
       const level = quiet(record) ? 'debug' : 'info';
       if (logger.isLevelEnabled(level)) logger.log(level, 'rpc', fields(record, Status.OK));
     },
     failed(record, status, error) {
+      const reason = reasonOf(error);
       logger.warn('rpc', {
         ...fields(record, status),
         ...(error === undefined ? {} : { detail: clip(error.details) }),
-        ...present('reason', reasonOf(error)),
+        ...(reason === undefined ? {} : { reason }),
       });
     },
     broke(record, error) {
@@ -113,8 +115,4 @@ function countArrays(...messages: readonly unknown[]): Record<string, number> {
 
 function snakeCase(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function present(field: string, value: unknown): Record<string, unknown> {
-  return value === undefined ? {} : { [field]: value };
 }

@@ -1,8 +1,9 @@
 // The outermost middleware of every call: says who calls and refuses those who may not, logs one line, and turns whatever is thrown
-// into an error that tells the caller enough and no more. And the innermost: reads the request, once all others have let the call through.
+// into an error that tells the caller enough and no more. And what stands before each handler: it reads the request, once all others have let
+// the call through.
 import { randomUUID } from 'node:crypto';
 import { ServerError, Status, type CallContext, type ServerMiddleware, type ServerMiddlewareCall } from 'nice-grpc-common';
-import { RichServerError } from 'nice-grpc-error-details';
+import { errorDetailsServerMiddleware, RichServerError } from 'nice-grpc-error-details';
 import type { CallLog, CallRecord } from './call-log.ts';
 import type { MethodCodec } from './codec.ts';
 import { rpcError, withRequestId } from './errors.ts';
@@ -66,7 +67,8 @@ export function callMiddleware({ codecs, access, intentions, log }: CallMiddlewa
       return bytes as Response;
     } catch (error) {
       ended = true;
-      throw describe(error, { record, log, signal: context.signal });
+      const told = describe(error, { record, log, signal: context.signal });
+      return yield* errorDetailsServerMiddleware({ ...call, next: () => fail(told) }, context);
     } finally {
       // The consumer of a stream went away without an error.
       if (!ended) log.failed(record, Status.CANCELLED);
@@ -74,19 +76,22 @@ export function callMiddleware({ codecs, access, intentions, log }: CallMiddlewa
   };
 }
 
-/** How `readRequest` gets at the call's request; the key keeps it out of the handlers' sight. */
+/** How `readRequests` gets at a call's request; the key keeps it out of the handlers' sight. */
 const READ = Symbol('read the request');
 
+type Handler = (request: unknown, context: object) => unknown;
+
 /**
- * Decodes the request, which is still bytes here. The last middleware before the handler: what a message costs is only spent on callers
- * whom the access table, the intentions and the service's own middleware have let through.
+ * The same handlers for requests that are still bytes, which are decoded last: what a message costs is only spent on callers whom the
+ * access table, the intentions and the service's own middleware have let through.
  */
-export async function* readRequest<Request, Response>(
-  call: ServerMiddlewareCall<Request, Response>,
-  context: CallContext,
-): AsyncGenerator<Response, Response | void, undefined> {
-  const { [READ]: read } = context as CallContext & { [READ]: () => Request };
-  return yield* call.next(read(), context);
+export function readRequests(methods: readonly string[], handlers: object): Record<string, Handler> {
+  const byName = handlers as Record<string, Handler>;
+  return Object.fromEntries(methods.map((method): [string, Handler] => [method, (_bytes, context) => byName[method]!((context as Readable)[READ](), context)]));
+}
+
+interface Readable {
+  readonly [READ]: () => unknown;
 }
 
 /** @throws RichServerError UNAUTHENTICATED or PERMISSION_DENIED */
@@ -137,6 +142,11 @@ function decode(bytes: Uint8Array, codec: MethodCodec): unknown {
       retryable: false,
     });
   }
+}
+
+/** What a handler is that always throws: so the middleware for error details is only passed by calls that fail. */
+async function* fail(error: unknown): AsyncGenerator<never, never, undefined> {
+  throw error;
 }
 
 /** Logs the failure of a call, and returns what to throw to nice-grpc. */

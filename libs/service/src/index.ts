@@ -39,6 +39,7 @@ export { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 export { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export { z } from 'zod';
 export { endWithParent } from './end-with-parent.ts';
+export { withTimeLimit } from './time-limit.ts';
 export { wholeMessages, type WholeMessages } from './whole-messages.ts';
 export {
   declineReasonForPayee, declineReasonFromWire, declineReasonToWire, fingerprintFromWire, fingerprintToWire, gatewayOfLog, MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule,

@@ -2,10 +2,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import winston from 'winston';
+import Transport from 'winston-transport';
 import { StartupError } from './failures.ts';
+import { GatheredLines } from './gathered-lines.ts';
 import { redact } from './redact.ts';
 import { RotatingFile } from './rotating-file.ts';
-import { TerminalLines } from './terminal-lines.ts';
 
 export type Logger = winston.Logger;
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -21,7 +22,6 @@ export interface LoggerOptions {
 
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 const FILES_MAX = 5;
-const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
  * A logger that writes `<directory>/<service>.log`; when that grows over 64 MiB it becomes `.log.1`, and four of those are kept.
@@ -33,48 +33,45 @@ const CLOSE_TIMEOUT_MS = 2_000;
 export function createLogger({ service, directory, level, terminal }: LoggerOptions): Logger {
   const path = join(directory, `${service}.log`);
   const file = openFile(directory, path, service);
-  const transports: winston.transport[] = [
-    new winston.transports.Stream({ stream: file, format: winston.format.printf((info) => JSON.stringify(info)) }),
-  ];
-  if (terminal) transports.push(new winston.transports.Stream({ stream: new TerminalLines(process.stdout), format: readable(colourful(process.stdout)) }));
-  const logger = winston.createLogger({
-    level,
-    defaultMeta: { service },
-    format: winston.format.combine(winston.format.timestamp(), redaction()),
-    transports,
+  const json = new GatheredLines((lines) => file.write(lines));
+  const shown = terminal ? new GatheredLines((lines) => void process.stdout.write(lines)) : undefined;
+  const readable = readableLine(colourful(process.stdout));
+  // One transport for both places: winston hands a line to each of its transports in a copy, through a stream of its own.
+  const transport = new Transport({
+    log(info: Record<string, unknown>, next) {
+      try {
+        info['timestamp'] = new Date().toISOString();
+        const record = redact(info);
+        json.add(JSON.stringify(record));
+        shown?.add(readable(record));
+      } finally {
+        next();
+      }
+    },
   });
+  const logger = winston.createLogger({ level, defaultMeta: { service }, format: asIs, transports: [transport] });
   // Only lines after the end can fail here, and those are lost by contract.
   logger.on('error', () => undefined);
-  files.set(logger, file);
+  logger.once('finish', () => {
+    json.close();
+    shown?.close();
+    file.close();
+  });
   return logger;
 }
 
-/**
- * Resolves when everything logged so far is in the file, or after two seconds. What is logged afterwards is lost. Repeating it
- * waits for the same end.
- */
+/** Resolves when everything logged so far is in the file. What is logged afterwards is lost. Repeating it waits for the same end. */
 export function closeLogger(logger: Logger): Promise<void> {
-  const closing = closings.get(logger) ?? close(logger);
+  const closing = closings.get(logger) ?? new Promise<void>((resolve) => logger.once('finish', resolve).end());
   closings.set(logger, closing);
   return closing;
 }
 
-const files = new WeakMap<Logger, RotatingFile>();
 /** Loggers that are closed, or about to be. */
 const closings = new WeakMap<Logger, Promise<void>>();
 
-async function close(logger: Logger): Promise<void> {
-  const drained = logger.transports.map((transport) => new Promise((resolve) => transport.once('finish', resolve)));
-  const timeout = Promise.withResolvers<void>();
-  const timer = setTimeout(timeout.resolve, CLOSE_TIMEOUT_MS);
-  logger.end();
-  await Promise.race([Promise.all(drained).then(() => closeFile(files.get(logger))), timeout.promise]);
-  clearTimeout(timer);
-}
-
-function closeFile(file: RotatingFile | undefined): Promise<void> {
-  return new Promise((resolve) => (file === undefined ? resolve() : file.end(resolve)));
-}
+/** Without one, winston would write JSON of its own, unredacted. */
+const asIs = winston.format((info) => info)();
 
 function openFile(directory: string, path: string, service: string): RotatingFile {
   let told = false;
@@ -90,26 +87,20 @@ function openFile(directory: string, path: string, service: string): RotatingFil
   }
 }
 
-/** Changes `info` in place: winston keeps more about it under symbols. */
-const redaction = winston.format((info) => {
-  const clean = redact(info);
-  for (const field of Object.keys(info)) {
-    if (field in clean) info[field] = clean[field];
-    else delete info[field];
-  }
-  return info;
-});
-
+/** Those that a readable line begins with, unnamed. */
+const HEAD_FIELDS = new Set(['timestamp', 'level', 'service', 'message']);
 const COLOURS: Record<string, number> = { error: 31, warn: 33, info: 36, debug: 90 };
 
-function readable(colour: boolean): winston.Logform.Format {
+function readableLine(colour: boolean): (record: Record<string, unknown>) => string {
   const paint = (code: number, text: string) => (colour ? `\u001b[${code}m${text}\u001b[39m` : text);
-  return winston.format.printf((info) => {
-    const { timestamp, level, service, message, ...fields } = info;
-    const time = String(timestamp).slice(11, 23);
-    const rest = Object.entries(fields).map(([field, value]) => `${paint(90, `${field}=`)}${fieldText(value)}`);
-    return [time, paint(COLOURS[level] ?? 39, level.padEnd(5)), String(service), String(message), ...rest].join(' ');
-  });
+  return (record) => {
+    const { timestamp, level, service, message } = record as Record<string, string>;
+    let line = `${timestamp!.slice(11, 23)} ${paint(COLOURS[level!] ?? 39, level!.padEnd(5))} ${service} ${message}`;
+    for (const field of Object.keys(record)) {
+      if (!HEAD_FIELDS.has(field)) line += ` ${paint(90, `${field}=`)}${fieldText(record[field])}`;
+    }
+    return line;
+  };
 }
 
 function fieldText(value: unknown): string {

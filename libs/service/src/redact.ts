@@ -17,8 +17,8 @@ export function redact(record: Record<string, unknown>): Record<string, unknown>
 
 function redactObject(value: object, depth: number): unknown {
   const fields: Record<string, unknown> = {};
-  for (const [field, item] of Object.entries(value)) {
-    if (!SECRET_FIELD.test(field.toLowerCase())) fields[field] = redactValue(item, depth + 1);
+  for (const field of Object.keys(value)) {
+    if (!SECRET_FIELD.test(field.toLowerCase())) fields[field] = redactValue((value as Record<string, unknown>)[field], depth + 1);
   }
   return fields;
 }

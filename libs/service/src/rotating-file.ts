@@ -1,6 +1,6 @@
 // A log file of bounded size. winston's own file transport loses some fifty lines each time it rotates; this one loses none.
-import { closeSync, fstatSync, openSync, renameSync, rmSync, write } from 'node:fs';
-import { Writable } from 'node:stream';
+// It writes synchronously: a few kilobytes for the page cache cost less than handing them to another thread, and a crash loses none of them.
+import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 
 export interface RotatingFileOptions {
   /** `logs/bank-alpha.log`; its predecessors are `bank-alpha.log.1`, the youngest, and so on. */
@@ -14,47 +14,43 @@ export interface RotatingFileOptions {
 }
 
 /**
- * Appends what is written to it, whole chunks only, and never fails: what cannot be written is dropped and reported.
+ * Appends what is written to it, never fails, and begins a new file between two writes only: what cannot be written is dropped and reported.
  *
  * @throws the system's error when the file cannot be opened at first.
  */
-export class RotatingFile extends Writable {
+export class RotatingFile {
   readonly #options: RotatingFileOptions;
   #descriptor: number;
   #bytes: number;
 
   constructor(options: RotatingFileOptions) {
-    super({ decodeStrings: true });
     this.#options = options;
     this.#descriptor = openSync(options.path, 'a');
     this.#bytes = fstatSync(this.#descriptor).size;
   }
 
-  override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
-    this.#append(Buffer.concat(chunks.map(({ chunk }) => chunk)))
-      .catch((error: Error) => this.#options.onError(error))
-      .finally(done);
+  write(text: string): void {
+    try {
+      this.#append(Buffer.from(text));
+    } catch (error) {
+      this.#options.onError(error as Error);
+    }
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this._writev([{ chunk }], done);
-  }
-
-  override _final(done: () => void): void {
+  /** The last call. */
+  close(): void {
     closeSync(this.#descriptor);
-    done();
   }
 
-  async #append(bytes: Buffer): Promise<void> {
+  #append(bytes: Buffer): void {
     if (this.#bytes > 0 && this.#bytes + bytes.length > this.#options.bytesMax) this.#rotate();
     for (let offset = 0; offset < bytes.length; ) {
-      const written = await writeOnce(this.#descriptor, bytes, offset);
+      const written = writeSync(this.#descriptor, bytes, offset);
       offset += written;
       this.#bytes += written;
     }
   }
 
-  /** Renaming is synchronous: it happens once in 64 MiB, and nothing may come between its steps. */
   #rotate(): void {
     const { path, filesMax } = this.#options;
     const nth = (index: number) => (index === 0 ? path : `${path}.${index}`);
@@ -71,10 +67,4 @@ export class RotatingFile extends Writable {
     this.#descriptor = next;
     this.#bytes = 0;
   }
-}
-
-function writeOnce(descriptor: number, bytes: Buffer, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(descriptor, bytes, offset, bytes.length - offset, null, (error, written) => (error === null ? resolve(written) : reject(error)));
-  });
 }

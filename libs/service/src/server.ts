@@ -2,12 +2,11 @@
 import { X509Certificate } from 'node:crypto';
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import type { ServerMiddleware } from 'nice-grpc-common';
-import { createServer, type ServiceDefinition, type ServiceImplementation, type TsProtoServiceDefinition } from 'nice-grpc';
-import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
+import { createServer, type ServerAddBuilder, type ServiceDefinition, type ServiceImplementation, type TsProtoServiceDefinition } from 'nice-grpc';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import type { Registry } from 'prom-client';
 import { createCallLog, type CallLog, type Summarize } from './call-log.ts';
-import { callMiddleware, readRequest, type Access } from './call-middleware.ts';
+import { callMiddleware, readRequests, type Access } from './call-middleware.ts';
 import { countCalls } from './call-metrics.ts';
 import { byteService, type MethodCodec } from './codec.ts';
 import { StartupError } from './failures.ts';
@@ -80,28 +79,26 @@ export function createServiceServer<ContextExt = {}>(options: ServiceServerOptio
   const log = callLog(options);
   const tls = followTls(options);
   const server = createServer({ ...serverLimits, interceptors: [peerInterceptor(tls.trustDomain, log.lost)] })
-    .use(errorDetailsServerMiddleware)
     .use(callMiddleware({ codecs, access: accessTable(options), intentions: intentionGate(options), log }))
     .use(terminator);
   let serving = true;
   const paused = new Set<string>();
   let stopped: Promise<void> | undefined;
 
-  const register = (definition: TsProtoServiceDefinition): ServiceDefinition => {
+  const register = (to: ServerAddBuilder<BaseContext>, definition: TsProtoServiceDefinition, implementation: object) => {
     const bytes = byteService(definition);
     for (const codec of bytes.codecs) codecs.set(codec.path, codec);
-    return bytes.definition;
+    to.add<ServiceDefinition>(bytes.definition, readRequests(Object.keys(definition.methods), implementation) as never);
   };
   const tellHealth = (healthy: boolean) => {
     for (const service of services) health.setStatus(healthy && !paused.has(service) ? 'healthy' : 'unhealthy', service);
   };
   tellHealth(false);
-  server.with(readRequest).add<ServiceDefinition>(register(HealthDefinition), HealthServiceImpl(health));
+  register(server, HealthDefinition, HealthServiceImpl(health));
 
   return {
     add(definition, implementation) {
-      const checked = options.middleware === undefined ? server : server.with(options.middleware as ServerMiddleware<{}, BaseContext>);
-      checked.with(readRequest).add(register(definition), implementation as never);
+      register(options.middleware === undefined ? server : server.with(options.middleware), definition, implementation);
       services.push(definition.fullName);
     },
     async listen() {
