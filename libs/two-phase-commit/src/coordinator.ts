@@ -116,7 +116,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   function createAll(orders: readonly Order[], grant: string): Promise<readonly TransferResult[]> {
     if (orders.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
-      if (lookups.length === 0) queueMicrotask(() => void lookUp());
+      if (lookups.length === 0) clock.soon(() => void lookUp());
       const call: Call = { grant, results: [], open: orders.length, resolve };
       orders.forEach((order, index) => lookups.push({ order, call, index }));
     });
