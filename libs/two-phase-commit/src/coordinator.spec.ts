@@ -377,6 +377,21 @@ it('gives up an id whose attempts are used up', async () => {
   expect(link.legs).toHaveLength(0);
 });
 
+it('drains once what was asked for is looked up, also where the log has the answer', async () => {
+  const first = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
+  await settled();
+  await voteYes();
+  await acknowledgeAll();
+  const replay = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
+  let drained = false;
+  void coordinator.drain().then(() => {
+    drained = true;
+  });
+  expect(drained).toBe(false);
+  await settled();
+  expect([drained, first.result?.kind, replay.result?.kind]).toEqual([true, 'succeeded', 'succeeded']);
+});
+
 it('drains once nothing is undecided', async () => {
   const told = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
   await settled();

@@ -107,6 +107,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const settling = createExpiryQueue<Run>(clock, settleWaitMs, answerWaiters);
   const recovery = createRecovery({ log, link, clock, perBankMax: recoveredPerBankMax, isUnderWay, takeUp });
   let lookups: Waiter[] = [];
+  let lookingUp = 0;
   let proposals: { run: Run; proposal: Proposal }[] = [];
   let finished: FinishedDelivery[] = [];
   let undecided = 0;
@@ -125,8 +126,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   async function lookUp(): Promise<void> {
     const batch = lookups;
     lookups = [];
+    lookingUp += 1;
     const rows = await log.find(batch.map(({ order }) => order.request.id));
+    lookingUp -= 1;
     batch.forEach((waiter, index) => begin(waiter, rows[index]));
+    checkDrained();
   }
 
   function begin(waiter: Waiter, row: DecisionRow | undefined): void {
@@ -272,7 +276,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   }
 
   function checkDrained(): void {
-    if (undecided > 0 || lookups.length > 0 || writing) return;
+    if (undecided > 0 || lookups.length > 0 || lookingUp > 0 || writing) return;
     for (const resolve of drained) resolve();
     drained = [];
   }
