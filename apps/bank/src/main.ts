@@ -44,6 +44,7 @@ async function start(): Promise<RunningService> {
   const store = openLedgerStore({
     file: join(config.dataDir, `${service}.sqlite`), bank, nowMs: clock.nowMs, ledger, onFatal: fatal,
   });
+  await passwords.ready();
   const opened = await openSeedAccounts(store, passwords, seeds);
   const keys = await openKeyRing({ file: join(config.dataDir, `${service}.jwk`) });
   const sessions = openLoginSessions({

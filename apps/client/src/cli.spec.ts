@@ -169,7 +169,7 @@ describe('pay', () => {
       });
     }
     const run = await strife(['pay', 'beta/bob', '1', '--timeout', '0.3']);
-    expect(run).toMatchObject({ code: 7, stderr: expect.stringContaining('Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00') });
+    expect(run).toMatchObject({ code: 7, stderr: expect.stringContaining('Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR\n') });
   });
 
   it('ends as unknown when it is interrupted with the payment on its way', async () => {

@@ -71,7 +71,8 @@ export function describeFailure(error: unknown): Failure {
 function describeSdkError(error: StrifeError): Failure {
   const exitCode = sdkExitCode(error);
   const { code, retryable, outcome, transferId, requestId, field } = error;
-  return failure(exitCode, code, sdkMessage(error), exitCode === EXIT.authentication ? LOGIN_HINT : undefined, {
+  const helpsToLogIn = EXIT_CODE_OF_SDK_ERROR[error.name] === EXIT.authentication;
+  return failure(exitCode, code, sdkMessage(error), helpsToLogIn ? LOGIN_HINT : undefined, {
     ...('reason' in error && { reason: (error as TransferDeclinedError).reason }),
     retryable,
     outcome,

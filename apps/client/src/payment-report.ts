@@ -19,14 +19,15 @@ export interface AskedPayment {
 }
 
 /**
- * The failure with its meaning for the money, and the command that asks again with the same id where that helps.
+ * The failure with its meaning for the money, and the command that asks again where that helps: with the same id, unless nothing moved for
+ * certain. A new payment says so for certain again; under an id that was used the next failure could no longer.
  * `result` goes beside the error in JSON: the transfer, if it was declined. Undefined for an error of another kind.
  */
 export function reportPayment(error: unknown, payment: AskedPayment): { failure: Failure; result: Document } | undefined {
   const failure = describeFailure(error);
   if (failure.document['outcome'] === undefined) return undefined;
   const { transferId } = error as StrifeError;
-  const again = transferId && helpsToAskAgain(failure.exitCode) ? askAgainCommand(payment, transferId) : undefined;
+  const again = transferId && helpsToAskAgain(failure.exitCode) ? askAgainCommand(payment, (error as StrifeError).outcome === 'not_applied' ? undefined : transferId) : undefined;
   const hint = [meaning(error as StrifeError), failure.hint, again && `${invitation(failure.exitCode)}\n  ${again}`];
   const document = { ...failure.document, ...(again && { askAgain: again }) };
   return { failure: { ...failure, hint: hint.filter(Boolean).join('\n'), document }, result: resultOf(error) };
@@ -56,7 +57,7 @@ function invitation(exitCode: ExitCode): string {
   return exitCode === EXIT.unavailable ? 'Try again later:' : 'Ask again; with this id it is never paid twice:';
 }
 
-function askAgainCommand({ to, amount, memo, wait, profile }: AskedPayment, id: string): string {
+function askAgainCommand({ to, amount, memo, wait, profile }: AskedPayment, id: string | undefined): string {
   return commandLine([
     'strife',
     'pay',
@@ -67,7 +68,6 @@ function askAgainCommand({ to, amount, memo, wait, profile }: AskedPayment, id: 
     ...(memo ? ['--memo', memo] : []),
     ...(wait === undefined ? [] : ['--wait', wait]),
     ...(profile === undefined ? [] : ['--profile', profile]),
-    '--id',
-    id,
+    ...(id === undefined ? [] : ['--id', id]),
   ]);
 }

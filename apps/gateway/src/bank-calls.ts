@@ -12,6 +12,9 @@ import { describeFailure } from './call-failures.ts';
 
 const BANK_CALL_TIMEOUT_MS = 5000;
 
+/** The one UNAVAILABLE that the bank itself says, and not the way to it. */
+const PASSWORDS_UNAVAILABLE = 'PASSWORDS_UNAVAILABLE';
+
 /** Statuses that a bank means for the user; any other failure is between the gateway and the bank. */
 const forTheUser: ReadonlySet<Status> = new Set([
   Status.INVALID_ARGUMENT, Status.UNAUTHENTICATED, Status.NOT_FOUND, Status.RESOURCE_EXHAUSTED, Status.FAILED_PRECONDITION,
@@ -35,8 +38,10 @@ export async function callBank<Reply>(
     return await withTimeLimit(BANK_CALL_TIMEOUT_MS, (limited) => call(client, { signal: limited }), signal);
   } catch (error) {
     if (!(error instanceof ClientError)) throw toRpcError(unreachable(bank), undefined);
-    if (!forTheUser.has(error.code)) throw toRpcError({ ...unreachable(bank), message: `bank ${bank} did not answer: ${describeFailure(error)}` });
-    const told = receivedDetails(error) ?? { reason: `BANK_${Status[error.code]}`, retryable: error.code === Status.RESOURCE_EXHAUSTED };
+    const details = receivedDetails(error);
+    const isForTheUser = forTheUser.has(error.code) || details?.reason === PASSWORDS_UNAVAILABLE;
+    if (!isForTheUser) throw toRpcError({ ...unreachable(bank), message: `bank ${bank} did not answer: ${describeFailure(error)}` });
+    const told = details ?? { reason: `BANK_${Status[error.code]}`, retryable: error.code === Status.RESOURCE_EXHAUSTED };
     throw toRpcError({ ...told, code: error.code, message: error.details, outcome: 'not_applied' });
   }
 }

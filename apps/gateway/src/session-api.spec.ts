@@ -70,9 +70,9 @@ const api = () => createSessionApi({
 
 const refresh = () => api().refresh(REQUEST, context);
 
-function refuseAtBank(reason: string): void {
+function refuseAtBank(reason: string, status: Status = Status.UNAUTHENTICATED): void {
   bank.refreshGrant = () => {
-    const { code, details, extra } = rpcError({ code: Status.UNAUTHENTICATED, reason, message: `refresh_token: ${reason}`, field: 'refresh_token', retryable: false });
+    const { code, details, extra } = rpcError({ code: status, reason, message: `refresh_token: ${reason}`, field: 'refresh_token', retryable: false });
     return Promise.reject(new RichClientError('/strife.bank.v1.BankService/RefreshGrant', code, details, extra));
   };
 }
@@ -86,6 +86,14 @@ describe('a refresh', () => {
       refreshToken: 'next', refreshExpiresAtUnixMs: granted.refreshExpiresAtUnixMs,
     });
     expect(calls).toEqual([`refresh ${REQUEST.requestId}`]);
+  });
+
+  it.each([
+    ['PASSWORDS_UNAVAILABLE', 'refresh_token: PASSWORDS_UNAVAILABLE'],
+    ['SERVER_STOPPING', expect.stringMatching(/^bank alpha did not answer/)],
+  ])('tells UNAVAILABLE %s as the bank\'s own word only where it is', async (reason, details) => {
+    refuseAtBank(reason, Status.UNAVAILABLE);
+    await expect(refresh()).rejects.toMatchObject({ code: Status.UNAVAILABLE, details });
   });
 
   it('is for another gateway where the clocks differ by more than the grant lasts', async () => {

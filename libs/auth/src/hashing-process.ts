@@ -30,14 +30,15 @@ export interface HashingProcess {
 /**
  * Starts the process. It ends with this one, however this one ends, and keeps it from ending only while it has work.
  *
- * When it dies, what it works at fails, `onProblem` hears of it, and it is started again after RESTART_DELAY_MS; what is asked in
- * between fails at once. How much is asked at once is the caller's to bound: 19 MiB of memory each.
+ * When it dies, what it works at fails, `onProblem` hears of it, and it is started again after RESTART_MS, doubled as long as it dies without
+ * having answered anything; what is asked in between fails at once. How much is asked at once is the caller's to bound: 19 MiB of memory each.
  */
 export function startHashingProcess(onProblem: (problem: Error) => void): HashingProcess {
   const asked = new Map<number, { resolve(result: string | boolean): void; reject(error: Error): void }>();
   let nextId = 0;
   let closed = false;
   let restart: NodeJS.Timeout | undefined;
+  let restartMs = RESTART_MS;
   let child: ChildProcess | undefined = start();
 
   function start(): ChildProcess {
@@ -50,6 +51,7 @@ export function startHashingProcess(onProblem: (problem: Error) => void): Hashin
     });
     started.on('message', ({ id, ...outcome }: HashingReply) => {
       const waiting = asked.get(id);
+      restartMs = RESTART_MS;
       asked.delete(id);
       if (asked.size === 0) started.channel?.unref();
       if ('failure' in outcome) waiting?.reject(new Error(outcome.failure));
@@ -73,7 +75,20 @@ export function startHashingProcess(onProblem: (problem: Error) => void): Hashin
     asked.clear();
     if (closed) return;
     onProblem(new Error(`the process that hashes passwords has ended (${how}); it is started again`));
-    restart = setTimeout(() => (child = start()), RESTART_DELAY_MS).unref();
+    startLater();
+  }
+
+  function startLater(): void {
+    restart = setTimeout(() => {
+      try {
+        child = start();
+      } catch (error) {
+        // The system has no memory for it, say.
+        onProblem(new Error('the process that hashes passwords cannot be started; it is tried again', { cause: error }));
+        startLater();
+      }
+    }, restartMs).unref();
+    restartMs = Math.min(2 * restartMs, RESTART_MS_MAX);
   }
 
   function ask(request: DistributiveOmit<HashingRequest, 'id'>): Promise<string | boolean> {
@@ -108,7 +123,8 @@ export function startHashingProcess(onProblem: (problem: Error) => void): Hashin
 }
 
 /** So that one that cannot live costs little. Logins that come meanwhile are told to try again. */
-const RESTART_DELAY_MS = 300;
+const RESTART_MS = 300;
+const RESTART_MS_MAX = 30_000;
 
 /** Beside this file, from the sources or compiled. */
 const PROGRAM = fileURLToPath(new URL(import.meta.url.replace(/hashing-process(\.\w+)$/, 'hashing-program$1')));

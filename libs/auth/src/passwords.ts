@@ -24,6 +24,9 @@ export interface Passwords {
    */
   verify(hash: string | undefined, password: string): Promise<boolean>;
 
+  /** Whether passwords can be checked here: for the start of a service. @throws PasswordsUnavailableError */
+  ready(): Promise<void>;
+
   /** Ends the process; calls fail with PasswordsUnavailableError from now on. */
   close(): Promise<void>;
 }
@@ -50,7 +53,7 @@ export const PASSWORD_BYTES_MAX = 1024;
 
 /**
  * Makes the password hasher and starts its process, which ends with this one and keeps it from ending only while calls run.
- * When it dies, the calls that it works at fail, `onProblem` hears of it, and it is started again at once.
+ * When it dies, the calls that it works at fail, `onProblem` hears of it, and it is started again.
  *
  * A hash costs about 20 ms and 19 MiB; `concurrencyMax` and the queue bound memory and waiting.
  */
@@ -70,6 +73,9 @@ export function createPasswords({ concurrencyMax = 2, queueMax = 64, onProblem =
     async verify(hash, password) {
       const prepared = prepare(password);
       return limited(() => hashing.verify(hash, prepared));
+    },
+    async ready() {
+      await hashing.verify(undefined, prepare('any'));
     },
     close: () => hashing.close(),
   };

@@ -138,6 +138,7 @@ class GatewayClient implements Strife {
       gateways: gatewayPool({
         source: gatewaySource(options.gateways),
         isAlone: Array.isArray(options.gateways) && options.gateways.length === 1,
+        isFixed: Array.isArray(options.gateways),
         tls: tlsSource(options.tls),
         nowMs: () => systemClock.nowMs(),
       }),

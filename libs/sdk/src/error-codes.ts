@@ -77,6 +77,7 @@ export const ERROR_CODES = {
   NO_SUCH_ACCOUNT: 'no account has this name',
   NO_SUCH_TRANSFER: 'no payment of yours has this id',
   OVERLOADED: 'too many payments wait at the gateway',
+  PASSWORDS_UNAVAILABLE: 'the bank cannot check passwords just now',
   PEER_NOT_IDENTIFIED: "this client's certificate names nobody",
   PREPARE_TIMEOUT: 'a bank did not answer in time',
   REFRESH_TOKEN_EXPIRED: 'the refresh token is over',

@@ -44,8 +44,8 @@ export interface GatewayPool {
   worked(link: GatewayLink): void;
   /** Whether this gateway is connected and good at the moment. */
   isHealthy(address: string): boolean;
-  /** `host:port` of every gateway that is known now. */
-  addresses(): readonly string[];
+  /** `host:port` of every gateway of a fixed list. Undefined where gateways come and go: one that is away now may have been there before. */
+  readonly everyAddress: readonly string[] | undefined;
   /** How long to wait for an answer before another gateway is asked; Infinity where there is none. */
   answerWaitMs(): number;
   /** How many gateways can be called now, at least 1. */
@@ -63,12 +63,14 @@ export interface GatewayPoolOptions {
   readonly source: GatewaySource;
   /** There will never be more than one gateway. */
   readonly isAlone: boolean;
+  /** There will never be others than those that the source names at once. */
+  readonly isFixed: boolean;
   readonly tls: TlsSource;
   readonly nowMs: () => number;
 }
 
 /** @throws InvalidArgumentError for a bad address in a fixed list; TlsError for certificates that cannot be used */
-export function gatewayPool({ source, isAlone, tls, nowMs }: GatewayPoolOptions): GatewayPool {
+export function gatewayPool({ source, isAlone, isFixed, tls, nowMs }: GatewayPoolOptions): GatewayPool {
   let secure = secureBy(tls);
   const members = new Map<string, Member>();
   const listeners = new Set<() => void>();
@@ -166,7 +168,7 @@ export function gatewayPool({ source, isAlone, tls, nowMs }: GatewayPoolOptions)
       const member = members.get(address);
       return member !== undefined && isGood(member);
     },
-    addresses: () => [...members.keys()],
+    everyAddress: isFixed ? [...members.keys()] : undefined,
     answerWaitMs: () => (members.size > 1 ? ANSWER_WAIT_MS : Infinity),
     get connectedCount() {
       let count = 0;

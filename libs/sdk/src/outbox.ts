@@ -76,6 +76,8 @@ interface Refusal {
 
 export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPool; clock: Clock; closing: AbortSignal }): Outbox {
   const nowMs = (): number => clock.nowMs();
+  /** The gateways that may have been sent a payment before its call. Where they come and go, no answer settles what one did that is away. */
+  const earlier: ReadonlySet<string> = new Set(gateways.everyAddress ?? ['a gateway that may be away']);
   const inHand = new Set<Parcel>();
   const lanes = createLanes<Parcel>({
     itemsMax: BATCH_ITEMS_MAX,
@@ -109,8 +111,8 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
   }
 
   function preference({ submission, last }: Parcel): { prefer: string | undefined; avoid: string | undefined } {
-    const unsettled = submission.kind === 'open' ? [...submission.unsettled] : [];
-    return { prefer: unsettled.find((address) => gateways.isHealthy(address)), avoid: last };
+    const toAsk = submission.kind === 'open' ? [...submission.unsettled, ...submission.earlier] : [];
+    return { prefer: toAsk.find((address) => gateways.isHealthy(address)), avoid: last };
   }
 
   async function fly(parcels: readonly Parcel[]): Promise<void> {
@@ -228,12 +230,6 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
     parcel.resolve(result);
   }
 
-  /** Those that may have been sent a payment before this call. */
-  function anyGateway(): ReadonlySet<string> {
-    const known = gateways.addresses();
-    return new Set(known.length === 0 ? ['a gateway that is not known yet'] : known);
-  }
-
   function flightBudget(flight: Flight, parcels: readonly Parcel[]): Budget {
     let endsAtMs = 0;
     for (const parcel of parcels) endsAtMs = Math.max(endsAtMs, parcel.endsAtMs);
@@ -252,7 +248,7 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
         const parcel: Parcel = {
           payment, options, startedAtMs, resolve,
           endsAtMs: startedAtMs + timeoutMs,
-          submission: openSubmission(payment.request.id, payment.isNew ? undefined : anyGateway()),
+          submission: openSubmission(payment.request.id, payment.isNew ? undefined : earlier),
           attempts: 0, renewals: 0, answerMs: 0,
           last: undefined, flight: undefined, isDone: false, stopListening: undefined,
         };

@@ -4,7 +4,7 @@
 // again under another id.
 
 import type { CallFailure } from './call-failure.ts';
-import { ConflictError, InvalidArgumentError, OutcomeUnknownError, StrifeError, type Outcome } from './errors.ts';
+import { ConflictError, OutcomeUnknownError, StrifeError, type Outcome } from './errors.ts';
 import type { Transfer } from './model.ts';
 
 /** How a payment ended for its caller. A declined transfer is an answer too. */
@@ -79,8 +79,9 @@ export function conclude<Gateway>(submission: Submission<Gateway>): Result {
   if (submission.kind === 'closed') return submission.result;
   const { id, last } = submission;
   if (last?.outcome === 'applied') return { ok: false, error: last };
-  if (mayBeElsewhere(submission)) return { ok: false, error: outcomeUnknown(id, last) };
-  return { ok: false, error: withOutcome(last, id, 'not_applied') };
+  if (submission.unsettled.size > 0) return { ok: false, error: outcomeUnknown(id, last) };
+  // What came of this call is certain; what came of an earlier one is not.
+  return { ok: false, error: withOutcome(last, id, submission.earlier.size > 0 ? 'unknown' : 'not_applied') };
 }
 
 function mayBeElsewhere<Gateway>({ unsettled, earlier }: Submission<Gateway> & { kind: 'open' }): boolean {
@@ -107,14 +108,14 @@ function unsettledAfter<Gateway>(
   return after;
 }
 
-/** What is wrong with the request in itself was so at every gateway and before. */
+/** A gateway settles what it was sent itself; that a bank has another payment under the id settles it for all. */
 function earlierAfter<Gateway>(
   before: ReadonlySet<Gateway>,
   gateway: Gateway,
   { error, lookedUp }: Pick<CallFailure, 'error' | 'lookedUp'>,
 ): ReadonlySet<Gateway> {
   if (before.size === 0 || error.outcome !== 'not_applied') return before;
-  if (error instanceof InvalidArgumentError || error instanceof ConflictError) return NOBODY;
+  if (error instanceof ConflictError) return NOBODY;
   if (!lookedUp) return before;
   const after = new Set(before);
   after.delete(gateway);

@@ -214,7 +214,7 @@ describe('a payment that does not go through at once', () => {
     };
     for (let i = 0; i < 50; i++) gateway.failNext('createTransfer', stale);
     const payment = { ...toBob, id: newTransferId(), timeoutMs: 300 };
-    expect(await failureOf(payment)).toMatchObject({ name: 'OutcomeUnknownError', outcome: 'unknown', cause: { code: 'REVOCATIONS_STALE' } });
+    expect(await failureOf(payment)).toMatchObject({ name: 'UnavailableError', code: 'REVOCATIONS_STALE', outcome: 'unknown' });
     expect(await failureOf({ ...payment, earlierSendsAnswered: true })).toMatchObject({ code: 'REVOCATIONS_STALE', outcome: 'not_applied' });
   });
 

@@ -26,7 +26,8 @@ const FILES_MAX = 5;
 /**
  * A logger that writes `<directory>/<service>.log`; when that grows over 64 MiB it becomes `.log.1`, and four of those are kept.
  *
- * Losing log lines never stops a payment: when the file can no longer be written, that is said once on stderr.
+ * Losing log lines never stops a payment: when the file can no longer be written, that is said once on stderr. A disk that
+ * hangs does, since lines are written at the end of each turn of the event loop: keep logs on a local one.
  *
  * @throws StartupError when the file cannot be opened for writing.
  */

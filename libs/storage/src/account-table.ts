@@ -120,7 +120,8 @@ export function openAccountTable(store: StoreFile, prepared: Iterable<StoredLeg>
       insert.run(id, ACCOUNT_KINDS[kind], name, currency, posted, floor, Number(frozen), lastEntry, lastTransfer);
     },
     update({ account, lastEntry, lastTransfer }, before) {
-      const { posted, held, floor } = account;
+      const { posted, held, incoming, floor } = account;
+      if (held < 0n || incoming < 0n) throw new Error(`account ${account.id} would hold ${held} and expect ${incoming}: more was released than was held`);
       if (floor !== null && posted - held < floor) throw new Error(`account ${account.id} would have ${posted - held} available, below its floor of ${floor}`);
       if (posted === before.account.posted && lastEntry === before.lastEntry && lastTransfer === before.lastTransfer) return;
       update.run(posted, lastEntry, lastTransfer, account.id);

@@ -133,7 +133,7 @@ describe('failures', () => {
     await turn();
     decides[0]!.fail();
     await turn();
-    expect([decides.length, line.undelivered()]).toEqual([1, 1]);
+    expect(decides.length).toBe(1);
     for (const timer of timers.splice(0)) timer();
     await turn();
     decides[1]!.reply([]);
@@ -142,7 +142,7 @@ describe('failures', () => {
     await turn();
     decides[2]!.reply(['acknowledged']);
     await turn();
-    expect([acknowledged, line.undelivered(), refused]).toEqual([1, 0, 0]);
+    expect([acknowledged, refused]).toEqual([1, 0]);
   });
 
   it('sets a decision that the bank refuses aside, with one alarm, and does not let it hold up the others', async () => {
@@ -161,12 +161,12 @@ describe('failures', () => {
       decides.at(-1)!.reply(['acknowledged']);
       await turn();
     }
-    expect([decides.length, acknowledged, refused, line.undelivered()]).toEqual([3, 2, 1, 1]);
+    expect([decides.length, acknowledged, refused]).toEqual([3, 2, 1]);
     for (const timer of timers.splice(0)) timer();
     await turn();
     decides[3]!.reply(['refused']);
     await turn();
-    expect([decides.length, refused, line.undelivered()]).toEqual([4, 1, 1]);
+    expect([decides.length, refused]).toEqual([4, 1]);
   });
 
   it('keeps decisions for a bank that is gone, and delivers them when it is back', async () => {

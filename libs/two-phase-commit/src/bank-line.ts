@@ -27,8 +27,6 @@ export interface BankLine {
   decide(id: TransferId, decision: Decision, onAcknowledged: () => void): void;
   /** The bank can be reached through this port from now on, or, undefined, by nobody. Ends any back-off. */
   connect(port: BankPort | undefined): void;
-  /** Decisions that the bank has not acknowledged. */
-  undelivered(): number;
   close(): void;
 }
 
@@ -231,7 +229,6 @@ export function createBankLine(options: BankLineOptions): BankLine {
       endBackOff();
       if (port !== undefined) schedulePump();
     },
-    undelivered: () => unacknowledged,
     close() {
       closed = true;
       cancelBackOff?.();
