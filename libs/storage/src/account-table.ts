@@ -9,7 +9,7 @@ import type { StoredLeg } from './ledger-store.ts';
 import type { StoreFile } from './store-file.ts';
 
 /** Accounts kept in memory, about half a kilobyte each. */
-const ACCOUNTS_CACHED_MAX = 100_000;
+const ACCOUNTS_CACHED_MAX = 50_000;
 
 /** How kinds are stored. Numbers are for ever. */
 export const ACCOUNT_KINDS = { customer: 0, clearing: 1, equity: 2 } as const satisfies Record<Account['kind'], number>;

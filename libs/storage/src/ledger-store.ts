@@ -25,7 +25,7 @@ export interface LedgerStoreOptions {
   readonly ledger: { readonly mayDebit: typeof mayDebit; readonly mayCredit: typeof mayCredit; readonly deposit: typeof deposit };
   /** Told once, when the store has failed: log it and end the process. */
   readonly onFatal: (error: StoreFailedError) => void;
-  /** How many accounts are kept in memory; 100,000 by default. */
+  /** How many accounts are kept in memory; 50,000 by default. */
   readonly accountsCachedMax?: number | undefined;
 }
 

@@ -8,8 +8,13 @@ import { StoreError, StoreFailedError, StoreLockedError, StoreSchemaError, isBus
 
 /** How long opening waits for readers, such as an audit, to let go. */
 const BUSY_TIMEOUT_MS = 5_000;
+/**
+ * Of a new file. Half of SQLite's own: a payment to one account of many dirties a page that no other payment does, and the log takes whole pages.
+ * With less, a payment with a long memo would no longer fit into its page (SQLite's file format, "index b-tree pages": 488 bytes).
+ */
+const PAGE_BYTES = 2048;
 /** The log is copied into the main file once it holds this many pages (64 MiB): fewer, larger checkpoints. */
-const WAL_CHECKPOINT_PAGES = 16_384;
+const WAL_CHECKPOINT_PAGES = (64 * 1024 * 1024) / PAGE_BYTES;
 /** What is kept of the log's file after a checkpoint. */
 const WAL_KEPT_BYTES = 128 * 1024 * 1024;
 const PAGE_CACHE_KIB = 64 * 1024;
@@ -267,7 +272,7 @@ function create(path: string, kind: StoreKind, name: string): void {
   for (const suffix of ['', '-journal', '-wal', '-shm']) rmSync(draft + suffix, { force: true });
   const database = new DatabaseSync(draft);
   try {
-    database.exec('PRAGMA synchronous = FULL');
+    database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA synchronous = FULL`);
     database.exec(`PRAGMA application_id = ${kind.applicationId}`);
     database.exec('CREATE TABLE identity (only INTEGER PRIMARY KEY CHECK (only = 1), name TEXT NOT NULL) STRICT');
     database.prepare('INSERT INTO identity (only, name) VALUES (1, ?)').run(name);
