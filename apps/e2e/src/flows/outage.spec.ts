@@ -158,27 +158,32 @@ describe.each([
 });
 
 describe('the gateway is down', () => {
-  it('the SDK says that nothing was applied, and the command line exits with 7; both work later with the same id', async () => {
+  it('the SDK says that nothing was applied, and the command line exits with 7; of an id that may have been sent before neither does', async () => {
     const home = join(cluster.root, 'home');
     await mkdir(home);
     const strife = strifeCommand({ home, profileFile: cluster.profileFile });
     expect(await strife(['login', 'alpha', 'alice'], { env: { STRIFE_PASSWORD: 'alice-password' } })).toMatchObject({ code: 0 });
     const payment: NewTransfer = { id: newTransferId(), to: 'beta/bob', amount: eur(100n) };
-    const words = ['pay', 'beta/bob', '1.00', '--id', newTransferId(), '--timeout', '1'];
+    const words = ['pay', 'beta/bob', '1.00'];
+    const sameId = [...words, '--id', newTransferId()];
     const before = await balances();
     await gateway.stop();
 
-    const failure: unknown = await alice.transfers.create({ ...payment, timeoutMs: 500 }).catch((error: unknown) => error);
+    const fail = (transfer: NewTransfer): Promise<unknown> => alice.transfers.create({ ...transfer, timeoutMs: 500 }).catch((error: unknown) => error);
+    const failure = await fail({ ...payment, earlierSendsAnswered: true });
     expect(failure).toBeInstanceOf(UnavailableError);
     expect(failure).toMatchObject({ outcome: 'not_applied', retryable: true, transferId: payment.id });
-    const command = await strife(words);
+    expect(await fail(payment)).toMatchObject({ outcome: 'unknown', retryable: true, transferId: payment.id });
+    const command = await strife([...words, '--timeout', '1']);
     expect(command).toMatchObject({ code: 7, stdout: '' });
-    expect(command.stderr).toContain('Nothing moved.');
+    expect(command.stderr).toContain('Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR\n');
+    expect(await strife([...sameId, '--timeout', '1'])).toMatchObject({ code: 8, stderr: expect.stringContaining('NOT known') });
 
     await gateway.restart();
     expect(await alice.transfers.create(payment)).toMatchObject({ state: 'succeeded', replayed: false });
-    expect(await strife([...words.slice(0, -1), '10'])).toMatchObject({ code: 0 });
-    expect(await balances()).toEqual([before[0] - 200n, before[1] + 200n]);
+    expect(await strife([...words, '--timeout', '10'])).toMatchObject({ code: 0 });
+    expect(await strife([...sameId, '--timeout', '10'])).toMatchObject({ code: 0 });
+    expect(await balances()).toEqual([before[0] - 300n, before[1] + 300n]);
   });
 });
 
