@@ -43,7 +43,8 @@ export function startHashingProcess(onProblem: (problem: Error) => void): Hashin
 
   function start(): ChildProcess {
     const started = fork(PROGRAM, [], {
-      execArgv: [],
+      execArgv: ['--single-threaded'],
+      env: { ...process.env, ...FRUGAL },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       // A session of its own, which the program needs for its priority. On Windows it would be a window.
@@ -121,6 +122,13 @@ export function startHashingProcess(onProblem: (problem: Error) => void): Hashin
     },
   };
 }
+
+const MIB = 1024 * 1024;
+/**
+ * Two threads hash, as many as there are hashes at once by default, and share one heap of glibc, which gives back what is free at its end from 8 MiB on.
+ * Left alone, four threads would each keep the 19 MiB of their last hash for ever. To map each hash's memory anew would cost twice as much.
+ */
+const FRUGAL = { UV_THREADPOOL_SIZE: '2', MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: String(32 * MIB), MALLOC_TRIM_THRESHOLD_: String(8 * MIB) };
 
 /** So that one that cannot live costs little. Logins that come meanwhile are told to try again. */
 const RESTART_MS = 300;

@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { getPriority, setPriority } from 'node:os';
 import argon2 from 'argon2';
 
@@ -35,6 +36,8 @@ const unknownUserHash = makeUnmatchableHash();
 process.on('SIGTERM', () => {}).on('SIGINT', () => {});
 process.on('disconnect', () => process.exit());
 process.on('message', (request: HashingRequest) => void answer(request));
+// Node would write it at the end, but this process is killed. Without it, what strips the types is loaded each time, and stays: 18 MB.
+flushCompileCache();
 stepBack();
 stepBackAsGroup(AUTOGROUP_TRIES);
 

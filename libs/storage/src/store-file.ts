@@ -17,7 +17,11 @@ const PAGE_BYTES = 2048;
 const WAL_CHECKPOINT_PAGES = (64 * 1024 * 1024) / PAGE_BYTES;
 /** What is kept of the log's file after a checkpoint. */
 const WAL_KEPT_BYTES = 128 * 1024 * 1024;
-const PAGE_CACHE_KIB = 64 * 1024;
+/**
+ * Holds the inner pages of the trees over ten million accounts, and the pages that payments in flight come back to when they settle. More would be
+ * memory of this process for what the system caches anyway.
+ */
+const PAGE_CACHE_KIB = 32 * 1024;
 
 /** What one kind of store is: its mark in the file, and its schema as a list of steps, only ever appended to. */
 export interface StoreKind {
