@@ -26,6 +26,7 @@ it('reads when the payer no longer wants it, and 0 as never', () => {
 describe('names the field of a malformed leg', () => {
   const cases: [Partial<Leg>, string][] = [
     [{ transferId: Buffer.alloc(15) }, 'transfer_id'],
+    [{ transferId: undefined }, 'transfer_id'],
     [{ attempt: 0 }, 'attempt'],
     [{ attempt: 2 ** 31 }, 'attempt'],
     [{ deadlineUnixMs: -1n }, 'deadline_unix_ms'],
@@ -35,6 +36,7 @@ describe('names the field of a malformed leg', () => {
     [{ payeeAccount: 'b\u0000b' }, 'payee_account'],
     [{ peerBank: 'x'.repeat(64) }, 'peer_bank'],
     [{ fingerprint: Buffer.alloc(17) }, 'fingerprint'],
+    [{ fingerprint: undefined }, 'fingerprint'],
     [{ fingerprint: Buffer.alloc(16) }, 'fingerprint'],
     [{ side: Side.UNSPECIFIED }, 'side'],
     [{ payerAccount: '' }, 'payer_account'],
@@ -64,6 +66,7 @@ describe('names the field of a malformed decision', () => {
   });
   const cases: [Partial<Decision>, string][] = [
     [{ transferId: Buffer.alloc(0) }, 'transfer_id'],
+    [{ transferId: undefined }, 'transfer_id'],
     [{ fingerprint: Buffer.alloc(1) }, 'fingerprint'],
     [{ attempt: 0 }, 'attempt'],
     [{ attempt: 2 ** 32 - 1 }, 'attempt'],

@@ -11,23 +11,26 @@ import type { BankName, DecideCommand, LogId, PrepareCommand, TransferBody } fro
 export type Read<T> = { readonly kind: 'ok'; readonly value: T } | { readonly kind: 'wrong'; readonly field: string };
 
 export function readLeg(leg: Leg, log: LogId, bank: BankName): Read<PrepareCommand> {
+  const { transferId, fingerprint: claimed } = leg;
+  if (transferId?.length !== 16) return { kind: 'wrong', field: 'transfer_id' };
+  if (claimed?.length !== 16) return { kind: 'wrong', field: 'fingerprint' };
   const field = wrongField(leg, bank);
   if (field !== undefined) return { kind: 'wrong', field };
   const body = bodyOf(leg, bank);
-  const fingerprint = fingerprintFromWire(leg.fingerprint);
+  const fingerprint = fingerprintFromWire(claimed);
   if (fingerprintOf(body) !== fingerprint) return { kind: 'wrong', field: 'fingerprint' };
   const expiresAtMs = leg.expiresAtUnixMs === 0n ? undefined : Number(leg.expiresAtUnixMs);
   const terms = { body, side: sides[leg.side as keyof typeof sides], deadlineMs: Number(leg.deadlineUnixMs) };
-  return { kind: 'ok', value: { id: transferIdFromWire(leg.transferId), log, attempt: leg.attempt, fingerprint, terms, expiresAtMs } };
+  return { kind: 'ok', value: { id: transferIdFromWire(transferId), log, attempt: leg.attempt, fingerprint, terms, expiresAtMs } };
 }
 
 export function readDecision(decision: WireDecision, log: LogId): Read<DecideCommand> {
-  const { transferId, attempt, outcome } = decision;
-  if (transferId.length !== 16) return { kind: 'wrong', field: 'transfer_id' };
-  if (decision.fingerprint.length !== 16) return { kind: 'wrong', field: 'fingerprint' };
+  const { transferId, fingerprint: claimed, attempt, outcome } = decision;
+  if (transferId?.length !== 16) return { kind: 'wrong', field: 'transfer_id' };
+  if (claimed?.length !== 16) return { kind: 'wrong', field: 'fingerprint' };
   if (attempt < 1 || attempt > ATTEMPT_MAX) return { kind: 'wrong', field: 'attempt' };
   const id = transferIdFromWire(transferId);
-  const fingerprint = fingerprintFromWire(decision.fingerprint);
+  const fingerprint = fingerprintFromWire(claimed);
   if (outcome === DecisionOutcome.COMMIT) return { kind: 'ok', value: { id, log, decision: { outcome: 'committed', attempt, fingerprint } } };
   if (outcome !== DecisionOutcome.ABORT) return { kind: 'wrong', field: 'outcome' };
   const reason = declineReasonFromWire(decision.reason);
@@ -36,10 +39,9 @@ export function readDecision(decision: WireDecision, log: LogId): Read<DecideCom
 
 const sides = { [Side.DEBIT]: 'debit', [Side.CREDIT]: 'credit', [Side.BOTH]: 'both' } as const;
 
+/** Of the other fields. */
 function wrongField(leg: Leg, bank: BankName): string | undefined {
-  if (leg.transferId.length !== 16) return 'transfer_id';
   if (leg.attempt < 1 || leg.attempt > ATTEMPT_MAX) return 'attempt';
-  if (leg.fingerprint.length !== 16) return 'fingerprint';
   if (!(leg.side in sides)) return 'side';
   if (!namePattern.test(leg.payerAccount)) return 'payer_account';
   if (!namePattern.test(leg.payeeAccount)) return 'payee_account';

@@ -97,7 +97,7 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
   return {
     admit: (bank) => lines.get(bank)?.admit() ?? 'unreachable',
     prepare: (bank, leg, onVote) => lineOf(bank).prepare(leg, onVote),
-    decide: (bank, id, decision, onAcknowledged) => lineOf(bank).decide(id, decision, onAcknowledged),
+    decide: (bank, request, decision, onAcknowledged) => lineOf(bank).decide(request, decision, onAcknowledged),
     find(bank) {
       const peer = peers.get(bank);
       if (peer !== undefined && reachable.has(bank)) return peer.reads;

@@ -53,7 +53,7 @@ describe('the port to a bank', () => {
     const acknowledgements = [Acknowledgement.DONE, Acknowledgement.REFUSED, Acknowledgement.UNSPECIFIED];
     const port = portOver({ decide: () => Promise.resolve({ acknowledgements }) });
     const decision = { outcome: 'committed' as const, attempt: 1, fingerprint: leg(1, 'a').leg.request.fingerprint };
-    const decisions = [1, 2, 3].map((index) => ({ id: leg(index, 'a').leg.request.id, decision }));
+    const decisions = [1, 2, 3].map((index) => ({ request: leg(index, 'a').leg.request, decision }));
     expect(await port.decide(decisions, 100)).toEqual(['acknowledged', 'refused', undefined]);
   });
 });

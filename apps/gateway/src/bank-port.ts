@@ -42,7 +42,7 @@ function prepareRequest(logId: LogId, batch: readonly { readonly leg: PrepareLeg
 }
 
 function decideRequest(logId: LogId, batch: readonly DecisionToDeliver[]): DecideRequest {
-  return { logId, decisions: batch.map(({ id, decision }) => encodeDecision(id, decision)) };
+  return { logId, decisions: batch.map(({ request, decision }) => encodeDecision(request, decision)) };
 }
 
 function answerFrom(acknowledgement: Acknowledgement): DecideAnswer | undefined {

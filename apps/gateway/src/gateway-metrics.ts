@@ -29,18 +29,26 @@ export function createPaymentMetrics(registry: Registry): PaymentMetrics {
     name: 'strife_batch_items', help: 'Items handled at once: transfers of one call, decisions of one write.', labelNames: ['kind'], buckets: ITEMS, registers,
   });
   const calls = batches.labels('transfers');
+  const successes = transfers.labels('succeeded', '');
   const writes = batches.labels('decisions');
 
   return {
     count(outcomes) {
       calls.observe(outcomes.length);
       const tally = new Map<string, { of: PaymentOutcome; count: number }>();
+      let succeeded = 0;
       for (const of of outcomes) {
+        // By far the most, and all alike.
+        if (of.outcome === 'succeeded') {
+          succeeded += 1;
+          continue;
+        }
         const key = `${of.outcome} ${of.reason}`;
         const known = tally.get(key);
         if (known === undefined) tally.set(key, { of, count: 1 });
         else known.count += 1;
       }
+      if (succeeded > 0) successes.inc(succeeded);
       for (const { of, count } of tally.values()) transfers.inc({ outcome: of.outcome, reason: of.reason }, count);
     },
 

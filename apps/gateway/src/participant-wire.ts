@@ -4,16 +4,16 @@ import { declineReasonFromWire, declineReasonToWire, fingerprintToWire, transfer
 import { DecisionOutcome, Side, VoteKind } from '@strife/stubs/bank';
 import type { Decision as WireDecision, Leg, Vote as WireVote } from '@strife/stubs/bank';
 import { DeclineReason } from '@strife/stubs/type';
-import type { Decision, PrepareLeg, Silence, TransferId, Vote } from '@strife/two-phase-commit';
+import type { Decision, PrepareLeg, Silence, TransferRequest, Vote } from '@strife/two-phase-commit';
 
 const sides = { debit: Side.DEBIT, credit: Side.CREDIT, both: Side.BOTH } satisfies Record<PrepareLeg['side'], Side>;
 
 export function encodeLeg({ request, attempt, side, deadlineMs, expiresAtMs = 0 }: PrepareLeg, grantIndex: number): Leg {
   const { from, to, currency, amountMinor, memo } = request.body;
   return {
-    transferId: transferIdToWire(request.id),
+    transferId: request.key?.id ?? transferIdToWire(request.id),
     attempt,
-    fingerprint: fingerprintToWire(request.fingerprint),
+    fingerprint: request.key?.fingerprint ?? fingerprintToWire(request.fingerprint),
     side: sides[side],
     payerAccount: from.account,
     payeeAccount: to.account,
@@ -28,11 +28,11 @@ export function encodeLeg({ request, attempt, side, deadlineMs, expiresAtMs = 0 
   };
 }
 
-export function encodeDecision(id: TransferId, decision: Decision): WireDecision {
+export function encodeDecision({ id, fingerprint, key }: TransferRequest, decision: Decision): WireDecision {
   return {
-    transferId: transferIdToWire(id),
+    transferId: key?.id ?? transferIdToWire(id),
     attempt: decision.attempt,
-    fingerprint: fingerprintToWire(decision.fingerprint),
+    fingerprint: key?.fingerprint ?? fingerprintToWire(fingerprint),
     outcome: decision.outcome === 'committed' ? DecisionOutcome.COMMIT : DecisionOutcome.ABORT,
     reason: decision.outcome === 'aborted' && decision.reason !== undefined ? declineReasonToWire(decision.reason) : DeclineReason.UNSPECIFIED,
   };

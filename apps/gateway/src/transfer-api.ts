@@ -47,10 +47,11 @@ export function createTransferApi({ coordinator, log, network, clock, areRevocat
   async function createAll(items: readonly CreateTransferRequest[], context: Context): Promise<readonly Checked<Transfer>[]> {
     const { session } = context;
     const nowMs = clock.nowMs();
-    const checked = items.map((item) => check(item, session.account, nowMs));
     const orders: Order[] = [];
-    checked.forEach((each, index) => {
-      if (each.kind === 'ok') orders.push(orderOf(each.value, items[index]!));
+    const checked = items.map((item) => {
+      const each = check(item, session.account, nowMs);
+      if (each.kind === 'ok') orders.push(orderOf(each.value, item));
+      return each;
     });
     const results = await coordinator.createAll(orders, session.grant);
     const conflicts: Promise<void>[] = [];
@@ -163,17 +164,23 @@ function orderOf(request: TransferRequest, item: CreateTransferRequest): Order {
 function paymentOutcome(created: Checked<Transfer>): PaymentOutcome {
   if (created.kind === 'wrong') return created.failure;
   const { state, declineReason } = created.value;
-  return state === TransferState.DECLINED ? { outcome: 'declined', reason: declineReasonFromWire(declineReason) ?? '' } : { outcome: 'succeeded', reason: '' };
+  return state === TransferState.DECLINED ? { outcome: 'declined', reason: declineReasonFromWire(declineReason) ?? '' } : success;
 }
+
+const success: PaymentOutcome = { outcome: 'succeeded', reason: '' };
 
 function outcomeOf(request: TransferRequest, result: TransferResult, earlierSendsAnswered: boolean): Checked<Transfer> {
   switch (result.kind) {
     case 'succeeded':
     case 'declined': {
-      const { replayed, createdAtMs = request.createdAtMs, decidedAtMs = request.createdAtMs } = result;
-      const transfer = { ...transferOf(request), replayed, createdAtUnixMs: BigInt(createdAtMs), decidedAtUnixMs: BigInt(decidedAtMs) };
-      if (result.kind === 'succeeded') return { kind: 'ok', value: { ...transfer, state: TransferState.SUCCEEDED } };
-      return { kind: 'ok', value: { ...transfer, state: TransferState.DECLINED, declineReason: declineReasonToWire(result.reason) } };
+      const transfer = transferOf(request);
+      const { replayed, createdAtMs, decidedAtMs = request.createdAtMs } = result;
+      if (createdAtMs !== undefined) transfer.createdAtUnixMs = BigInt(createdAtMs);
+      transfer.decidedAtUnixMs = BigInt(decidedAtMs);
+      transfer.replayed = replayed;
+      transfer.state = result.kind === 'succeeded' ? TransferState.SUCCEEDED : TransferState.DECLINED;
+      if (result.kind === 'declined') transfer.declineReason = declineReasonToWire(result.reason);
+      return { kind: 'ok', value: transfer };
     }
     case 'not-applied':
       return { kind: 'wrong', failure: earlierSendsAnswered || isKnownHere(request, result.why) ? notAppliedFailure(result.why) : unknownBecause(result.why) };

@@ -1,7 +1,7 @@
 // Checks what a caller asks for, field by field, before anything else sees it.
 
 import { AMOUNT_MINOR_MAX, isCurrency } from '@strife/ledger';
-import { MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule, parseTransferId, UNIX_MS_MAX } from '@strife/service';
+import { fingerprintToWire, MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule, parseTransferId, transferIdToWire, UNIX_MS_MAX } from '@strife/service';
 import type { CreateTransferRequest } from '@strife/stubs/gateway';
 import { fingerprintOf } from '@strife/two-phase-commit';
 import type { AccountName, TransferRequest } from '@strife/two-phase-commit';
@@ -30,8 +30,10 @@ export function checkTransferRequest(request: CreateTransferRequest, payer: Acco
   if (!memoFits(memo)) return wrong('memo', 'MEMO_TOO_LONG', `must have at most ${MEMO_CHARACTERS_MAX} characters`);
   if (controlCharacters.test(memo)) return wrong('memo', 'MEMO_CONTROL_CHARACTERS', 'must be one line without control characters');
   if (request.expiresAtUnixMs < 0n) return wrong('expires_at_unix_ms', 'INVALID_TIME', 'must be a time in ms since 1970, or 0 for never');
-  const body = { from: payer, to: { bank: to.bank, account: to.account }, currency: amount.currency, amountMinor: amount.minorUnits, memo };
-  return { kind: 'ok', value: { id, fingerprint: fingerprintOf(body), body, createdAtMs: nowMs } };
+  const body = { from: payer, to, currency: amount.currency, amountMinor: amount.minorUnits, memo };
+  const fingerprint = fingerprintOf(body);
+  const key = { id: transferIdToWire(id), fingerprint: fingerprintToWire(fingerprint) };
+  return { kind: 'ok', value: { id, fingerprint, key, body, createdAtMs: nowMs } };
 }
 
 /**

@@ -71,8 +71,8 @@ export function mayCredit(account: Account | undefined, amount: Money): DeclineR
 export function hold(from: Account, to: Account, amount: Money): Pair {
   requireAllowed(from, to, amount);
   return {
-    debited: { ...from, held: from.held + amount.minorUnits },
-    credited: { ...to, incoming: to.incoming + amount.minorUnits },
+    debited: changed(from, from.posted, from.held + amount.minorUnits, from.incoming),
+    credited: changed(to, to.posted, to.held, to.incoming + amount.minorUnits),
   };
 }
 
@@ -80,8 +80,8 @@ export function hold(from: Account, to: Account, amount: Money): Pair {
 export function release(from: Account, to: Account, amount: Money): Pair {
   requireHeld(from, to, amount);
   return {
-    debited: { ...from, held: from.held - amount.minorUnits },
-    credited: { ...to, incoming: to.incoming - amount.minorUnits },
+    debited: changed(from, from.posted, from.held - amount.minorUnits, from.incoming),
+    credited: changed(to, to.posted, to.held, to.incoming - amount.minorUnits),
   };
 }
 
@@ -116,14 +116,19 @@ function settle(from: Account, to: Account, amount: Money): Movement {
   requireHeld(from, to, amount);
   const { minorUnits: minor } = amount;
   return entered(
-    { ...from, posted: from.posted - minor, held: from.held - minor },
-    { ...to, posted: to.posted + minor, incoming: to.incoming - minor },
+    changed(from, from.posted - minor, from.held - minor, from.incoming),
+    changed(to, to.posted + minor, to.held, to.incoming - minor),
     minor,
   );
 }
 
 function move(from: Account, to: Account, minor: bigint): Movement {
-  return entered({ ...from, posted: from.posted - minor }, { ...to, posted: to.posted + minor }, minor);
+  return entered(changed(from, from.posted - minor, from.held, from.incoming), changed(to, to.posted + minor, to.held, to.incoming), minor);
+}
+
+/** The account with other sums. Written out: this happens four times a payment and bank, and a spread takes three times as long. */
+function changed({ id, kind, name, currency, floor, frozen }: Account, posted: bigint, held: bigint, incoming: bigint): Account {
+  return { id, kind, name, currency, posted, held, incoming, floor, frozen };
 }
 
 /** The movement that made the accounts what they are. */

@@ -5,6 +5,10 @@ export interface DueTimes<T> {
   set(item: T, atMs: number): void;
   /** The item is not due any more; harmless when it is not there. */
   delete(item: T): void;
+  /** How many items there are. */
+  readonly size: number;
+  /** In the order in which they were set; those that are deleted meanwhile are left out. */
+  items(): Iterable<T>;
 }
 
 /** How late an item may be told, for the sake of telling many at once. */
@@ -59,6 +63,10 @@ export function dueTimes<T>(nowMs: () => number, onDue: (item: T) => void): DueT
       else slots.set(slot, new Set([item]));
       if (slot < armedFor) arm(slot);
     },
+    get size() {
+      return slotOf.size;
+    },
+    items: () => slotOf.keys(),
     delete(item) {
       remove(item);
       // A timer that nothing waits for would keep the process alive.

@@ -4,7 +4,7 @@
 // Payments that may have to wait for different things travel in different messages, since a message is answered when its
 // last payment is: those to one bank together, repeated ones apart from first ones.
 
-import type { CreateTransferRequest } from '@strife/stubs/gateway';
+import type { CreateTransferRequest, WaitFor } from '@strife/stubs/gateway';
 import { backOffMs, cancellation, type Budget, type Clock } from './budget.ts';
 import { asRetryable, callFailure } from './call-failure.ts';
 import { dueTimes } from './due-times.ts';
@@ -78,7 +78,6 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
   const nowMs = (): number => clock.nowMs();
   /** The gateways that may have been sent a payment before its call. Where they come and go, no answer settles what one did that is away. */
   const earlier: ReadonlySet<string> = new Set(gateways.everyAddress ?? ['a gateway that may be away']);
-  const inHand = new Set<Parcel>();
   const lanes = createLanes<Parcel>({
     itemsMax: BATCH_ITEMS_MAX,
     bytesMax: BATCH_BYTES_MAX,
@@ -88,12 +87,14 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
     nowMs,
     fly,
   });
+  /** All that have no answer yet. */
   const deadlines = dueTimes<Parcel>(nowMs, (parcel) => giveUp(parcel, outOfTime()));
   const pauses = dueTimes<Parcel>(nowMs, enqueue);
   const answerWaits = dueTimes<Flight>(nowMs, ({ ending }) => ending.abort());
   const keyOfLogin = numbering<SessionKeeper>();
+  let lastLane: { login?: SessionKeeper; waitFor?: WaitFor; bank?: string; key: string } = { key: '' };
   closing.addEventListener('abort', () => {
-    for (const parcel of inHand) giveUp(parcel, cancellation(closing));
+    for (const parcel of deadlines.items()) giveUp(parcel, cancellation(closing));
   });
 
   function enqueue(parcel: Parcel): void {
@@ -103,11 +104,18 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
 
   /** What the answer may have to wait for. A repeated payment goes to the gateway that knows it, or else not to the one that refused. */
   function laneKey(parcel: Parcel): string {
-    const { request } = parcel.payment;
-    const first = `${keyOfLogin(parcel.options.login)} ${waitName(request)} ${request.to.bank}`;
+    const first = firstLaneKey(parcel.options.login, parcel.payment.request);
     if (parcel.attempts === 0) return first;
     const { prefer, avoid } = preference(parcel);
     return `${first} ${prefer} ${avoid}`;
+  }
+
+  /** Payments that come together mostly have the same: it is put together anew only when it differs from the last one. */
+  function firstLaneKey(login: SessionKeeper, { waitFor, to: { bank } }: Payment['request']): string {
+    if (lastLane.login !== login || lastLane.waitFor !== waitFor || lastLane.bank !== bank) {
+      lastLane = { login, waitFor, bank, key: `${keyOfLogin(login)} ${waitName({ waitFor })} ${bank}` };
+    }
+    return lastLane.key;
   }
 
   function preference({ submission, last }: Parcel): { prefer: string | undefined; avoid: string | undefined } {
@@ -155,9 +163,8 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
     }
     const answerMs = flight.ending.signal.aborted ? 0 : nowMs() - startedAtMs;
     if (!answers && callFailure(thrown, undefined).isGatewaysFault && flight.aboard > 0) gateways.failed(link);
-    const positions = new Map(sent.map((parcel, position) => [parcel, position]));
-    proceed(flight, sent, (parcel) => {
-      const answer = answers?.[positions.get(parcel)!] ?? failed(thrown, parcel);
+    proceed(flight, sent, (parcel, position) => {
+      const answer = answers?.[position] ?? failed(thrown, parcel);
       parcel.last = link.address;
       parcel.answerMs = Math.max(parcel.answerMs, answerMs);
       parcel.submission = afterAnswer(parcel.submission, link.address, answer);
@@ -166,13 +173,13 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
   }
 
   /** Takes in what an attempt brought for each payment that still waits for it. */
-  function proceed(flight: Flight, parcels: readonly Parcel[], takeIn: (parcel: Parcel) => Refusal | undefined): void {
-    for (const parcel of parcels) {
+  function proceed(flight: Flight, parcels: readonly Parcel[], takeIn: (parcel: Parcel, position: number) => Refusal | undefined): void {
+    for (const [position, parcel] of parcels.entries()) {
       if (parcel.flight !== flight) continue;
       parcel.flight = undefined;
       flight.aboard -= 1;
       const before = parcel.submission;
-      const refusal = takeIn(parcel);
+      const refusal = takeIn(parcel, position);
       if (parcel.submission.kind === 'open') pauseOrConclude(parcel);
       else if (refusal) void concludeOrRenew(parcel, before, refusal);
       else settle(parcel, conclude(parcel.submission));
@@ -220,9 +227,8 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
   function settle(parcel: Parcel, result: Result): void {
     if (parcel.isDone) return;
     parcel.isDone = true;
-    inHand.delete(parcel);
     deadlines.delete(parcel);
-    pauses.delete(parcel);
+    if (parcel.attempts > 0) pauses.delete(parcel);
     parcel.stopListening?.();
     const { flight } = parcel;
     parcel.flight = undefined;
@@ -252,8 +258,7 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
           attempts: 0, renewals: 0, answerMs: 0,
           last: undefined, flight: undefined, isDone: false, stopListening: undefined,
         };
-        if (inHand.size >= PAYMENTS_IN_HAND_MAX) return giveUp(parcel, tooMany());
-        inHand.add(parcel);
+        if (deadlines.size >= PAYMENTS_IN_HAND_MAX) return giveUp(parcel, tooMany());
         if (closing.aborted) return giveUp(parcel, cancellation(closing));
         if (signal?.aborted) return giveUp(parcel, cancellation(signal));
         if (signal) {

@@ -1,12 +1,13 @@
 // What a caller says about a payment, checked and put into the form in which it is sent.
 
-import { v7 as uuidv7, validate as isUuid } from 'uuid';
+import { validate as isUuid } from 'uuid';
 import { checkTransferAmount, type Money } from '@strife/ledger';
 import { WaitFor, type CreateTransferRequest } from '@strife/stubs/gateway';
 import { parseAccountName } from './account-name.ts';
 import { InvalidArgumentError } from './errors.ts';
 import type { AccountAddress } from './model.ts';
 import { asArgument } from './money.ts';
+import { newTransferId } from './transfer-ids.ts';
 
 /** The most characters that a memo may have. */
 export const MEMO_CHARACTERS_MAX = 140;
@@ -43,11 +44,6 @@ export interface NewTransfer {
   expiresAt?: Date | undefined;
   /** As `expiresAt`, in milliseconds from now by this machine's clock. Only one of the two may be given. */
   expiresInMs?: number | undefined;
-}
-
-/** A new transfer id, for callers that save it before they pay: a UUIDv7. */
-export function newTransferId(): string {
-  return uuidv7();
 }
 
 /** A payment in the form in which it is sent. */

@@ -68,9 +68,9 @@ export function transfersOf(context: CallContext, { coalesce }: { coalesce: bool
     async createMany(transfers, options) {
       const timeoutMs = context.checkedTimeoutMs(options);
       const send = { login: context.login(), timeoutMs, signal: options?.signal, gathers: true };
-      const pay = async (transfer: NewTransfer): Promise<TransferResult> => {
+      const pay = (transfer: NewTransfer): Promise<TransferResult> => {
         const checked = checkedPayment(transfer);
-        return 'error' in checked ? { ok: false, error: checked.error } : declineAsError(await outbox.send(checked.payment, send));
+        return 'error' in checked ? Promise.resolve({ ok: false, error: checked.error }) : outbox.send(checked.payment, send).then(declineAsError);
       };
       const results: Promise<TransferResult>[] = [];
       for (const [index, transfer] of transfers.entries()) {

@@ -6,7 +6,7 @@ import type { BankName, DecisionLog, DecisionRow, FinishedDelivery, Proposal, Tr
 import { DECISION_COLUMNS, decisionValues, OUTCOMES, readDecision, reasonOf } from './decision-rows.ts';
 import { GATEWAY_STORE } from './decision-schema.ts';
 import { FINISHED_BUFFERED_MAX, openDeliveryQueue, type DeliveryQueue } from './delivery-queue.ts';
-import { idToBlob } from './ids.ts';
+import { idToBlob, writeId } from './ids.ts';
 import { openProcessStarts, type ProcessStarts } from './process-starts.ts';
 import { openRevocations, type RevocationStore } from './revocation-store.ts';
 import { StoreSchemaError, type StoreFailedError } from './store-error.ts';
@@ -101,6 +101,8 @@ class SqliteLog implements SqliteDecisionLog {
   readonly #earlier: StatementSync;
   readonly #isQueued: StatementSync;
   readonly #queue: DeliveryQueue;
+  /** Statements copy what they are given, so that one is enough for all ids that are looked for. */
+  readonly #soughtKey = new Uint8Array(16);
 
   constructor(store: StoreFile, nowMs: () => number, mayReplace: DecisionLogOptions['mayReplace']) {
     this.logId = store.name;
@@ -129,8 +131,12 @@ class SqliteLog implements SqliteDecisionLog {
 
   async find(ids: readonly TransferId[]): Promise<(DecisionRow | undefined)[]> {
     // Outside the read: a malformed id is the caller's mistake, not the end of the store.
-    const keys = ids.map(idToBlob);
-    return this.#store.readTogether(() => keys.map((key) => this.#load(key)?.row));
+    for (const id of ids) writeId(id, this.#soughtKey);
+    return this.#store.readTogether(() =>
+      ids.map((id) => {
+        writeId(id, this.#soughtKey);
+        return this.#load(this.#soughtKey)?.row;
+      }));
   }
 
   async decide(proposals: readonly Proposal[], finished: readonly FinishedDelivery[]): Promise<DecisionRow[]> {
@@ -140,7 +146,7 @@ class SqliteLog implements SqliteDecisionLog {
       if (this.#queue.finished >= FINISHED_BUFFERED_MAX) this.#flushFinished();
       return [];
     }
-    const keys = proposals.map(({ id }) => idToBlob(id));
+    const keys = proposals.map(({ id, key }) => key?.id ?? idToBlob(id));
     const nowMs = this.#nowMs();
     return this.#store.write(() => {
       // First: what was noted as finished was compared with the rows as they stood then, and a row of this batch is yet to be delivered.
@@ -192,33 +198,32 @@ class SqliteLog implements SqliteDecisionLog {
     }
   }
 
-  #load(key: Buffer): Placed | undefined {
+  #load(key: Uint8Array): Placed | undefined {
     const values = this.#select.get(key) as unknown as Parameters<typeof readDecision>[0] | undefined;
     return values && { row: readDecision(values), place: Number(values[values.length - 1]) };
   }
 
-  #decideOne(key: Buffer, proposal: Proposal, nowMs: number): DecisionRow {
+  #decideOne(key: Uint8Array, proposal: Proposal, nowMs: number): DecisionRow {
     const { id, attempt, fingerprint, body, createdAtMs, verdict } = proposal;
-    const row: DecisionRow = { id, attempt, fingerprint, body, createdAtMs, verdict, decidedAtMs: nowMs };
     // Nearly every id is new, and is not looked for: the insertion says whether it is.
     if (this.#mayReplace(undefined, proposal)) {
       const place = this.#queue.nextPlace();
-      if (this.#insert.run(key, ...decisionValues(row), place).changes === 1) {
-        this.#queue.add(row, key, place);
-        return row;
+      if (this.#insert.run(key, ...decisionValues(proposal, nowMs), place).changes === 1) {
+        this.#queue.add(key, place);
+        return { id, attempt, fingerprint, body, createdAtMs, verdict, decidedAtMs: nowMs, place };
       }
     }
     const stored = this.#load(key);
     if (stored === undefined) throw new Error(`the compare-and-set refused attempt ${attempt} of ${id} without a row to obey`);
-    if (!this.#mayReplace(stored.row, proposal)) return stored.row;
-    return this.#replaceWith(row, key, stored);
+    if (!this.#mayReplace(stored.row, proposal)) return { ...stored.row, place: stored.place };
+    return this.#replaceWith({ id, attempt, fingerprint, body, createdAtMs, verdict, decidedAtMs: nowMs, place: stored.place }, key, stored);
   }
 
   /** Only an abort is replaced, by a decision about the same body. */
-  #replaceWith(row: DecisionRow, key: Buffer, { row: before, place }: Placed): DecisionRow {
+  #replaceWith(row: DecisionRow, key: Uint8Array, { row: before, place }: Placed): DecisionRow {
     if (before.verdict.outcome === 'aborted') this.#keep.run(key, before.attempt, before.verdict.why, before.createdAtMs, before.decidedAtMs);
     this.#replace.run(row.attempt, OUTCOMES[row.verdict.outcome], reasonOf(row.verdict), row.createdAtMs, row.decidedAtMs, key);
-    this.#queue.add(row, key, place);
+    this.#queue.addAgain(key, place, row.attempt);
     return row;
   }
 

@@ -1,7 +1,7 @@
 // Decision rows between the protocol's form and the table's.
 
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import type { DecisionRow, Verdict } from '@strife/two-phase-commit';
+import type { DecisionRow, Proposal, Verdict } from '@strife/two-phase-commit';
 import { blobToHex, blobToId, hexToBlob } from './ids.ts';
 
 /** How outcomes are stored. Numbers are for ever. */
@@ -12,9 +12,9 @@ export const DECISION_COLUMNS =
   'id, attempt, fingerprint, outcome, reason, from_bank, from_account, to_bank, to_account, currency, amount, memo, created_at_ms, decided_at_ms';
 
 /** A row's values, in the order of DECISION_COLUMNS, after its id. */
-export function decisionValues({ attempt, fingerprint, verdict, body, createdAtMs, decidedAtMs }: DecisionRow): SQLInputValue[] {
+export function decisionValues({ attempt, fingerprint, key, verdict, body, createdAtMs }: Proposal, decidedAtMs: number): SQLInputValue[] {
   return [
-    attempt, hexToBlob(fingerprint), OUTCOMES[verdict.outcome], reasonOf(verdict), body.from.bank, body.from.account, body.to.bank, body.to.account,
+    attempt, key?.fingerprint ?? hexToBlob(fingerprint), OUTCOMES[verdict.outcome], reasonOf(verdict), body.from.bank, body.from.account, body.to.bank, body.to.account,
     body.currency, body.amountMinor, body.memo, createdAtMs, decidedAtMs,
   ];
 }

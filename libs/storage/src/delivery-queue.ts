@@ -1,6 +1,6 @@
 // The queue of deliveries in a gateway's store: the decisions that not every bank is known to have acknowledged, oldest first.
 
-import type { DecisionRow, FinishedDelivery, TransferId } from '@strife/two-phase-commit';
+import type { FinishedDelivery } from '@strife/two-phase-commit';
 import { idToBlob } from './ids.ts';
 import type { StoreFile } from './store-file.ts';
 
@@ -11,7 +11,9 @@ export interface DeliveryQueue {
   /** The place of a decision about a new id. An id keeps its place through all its attempts, so that paging by id misses nothing. */
   nextPlace(): number;
   /** Inside a write. The decision is to be delivered; also one that was finished already. */
-  add(row: Pick<DecisionRow, 'id' | 'attempt'>, key: Buffer, place: number): void;
+  add(key: Uint8Array, place: number): void;
+  /** As `add`, for an id whose decision of an earlier attempt has this place: from now on the end of another attempt's delivery is none. */
+  addAgain(key: Uint8Array, place: number, attempt: number): void;
   /**
    * In memory, until `forgetFinished`, which must come before any later attempt is added. What is finished of another attempt than the
    * row's stays in the queue. Throws RangeError for a malformed id.
@@ -19,7 +21,7 @@ export interface DeliveryQueue {
   finish(deliveries: readonly FinishedDelivery[]): void;
   /** Finished deliveries that are still in the file. */
   readonly finished: number;
-  isFinished(key: Buffer, place: number, attempt: number): boolean;
+  isFinished(key: Uint8Array, place: number, attempt: number): boolean;
   /** Inside a write. */
   forgetFinished(): void;
   /** Inside a write, after all that took places. */
@@ -33,26 +35,26 @@ export function openDeliveryQueue(store: StoreFile): DeliveryQueue {
   const saveNext = store.prepare('UPDATE sequence SET next = ?');
   let [next] = store.prepare('SELECT next FROM sequence').get() as unknown as [number];
   let savedNext = next;
-  /** Of what was decided since the start and is not finished. */
-  const queued = new Map<TransferId, { place: number; attempt: number }>();
+  /** By place, the last attempt of each id that went on to a later one since the start and is not finished. */
+  const attemptAt = new Map<number, number>();
   let finishedPlaces: number[] = [];
-  /** Of what an earlier life of this log decided, or what is finished already. */
-  let finishedKeys: { key: Buffer; attempt: number }[] = [];
+  /** Of rows that came without their place. */
+  let finishedKeys: { key: Uint8Array; attempt: number }[] = [];
 
   return {
     nextPlace: () => next++,
-    add({ id, attempt }, key, place) {
+    add: (key, place) => void insert.run(place, key),
+    addAgain(key, place, attempt) {
       insert.run(place, key);
-      queued.set(id, { place, attempt });
+      attemptAt.set(place, attempt);
     },
     finish(deliveries) {
-      for (const { id, attempt } of deliveries) {
-        const waiting = queued.get(id);
-        if (waiting === undefined) {
+      for (const { id, attempt, place } of deliveries) {
+        if (place === undefined) {
           finishedKeys.push({ key: idToBlob(id), attempt });
-        } else if (waiting.attempt === attempt) {
-          queued.delete(id);
-          finishedPlaces.push(waiting.place);
+        } else if ((attemptAt.get(place) ?? attempt) === attempt) {
+          attemptAt.delete(place);
+          finishedPlaces.push(place);
         }
       }
     },
@@ -60,7 +62,7 @@ export function openDeliveryQueue(store: StoreFile): DeliveryQueue {
       return finishedPlaces.length + finishedKeys.length;
     },
     isFinished: (key, place, attempt) =>
-      finishedPlaces.includes(place) || finishedKeys.some((finished) => finished.attempt === attempt && finished.key.equals(key)),
+      finishedPlaces.includes(place) || finishedKeys.some((finished) => finished.attempt === attempt && Buffer.compare(finished.key, key) === 0),
     forgetFinished() {
       for (const [first, last] of rangesOf(finishedPlaces)) removeRange.run(first, last);
       for (const { key, attempt } of finishedKeys) removeById.run(key, attempt);

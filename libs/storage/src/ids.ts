@@ -45,6 +45,12 @@ export function blobToId(blob: Uint8Array): string {
 /** 32 hex digits as 16 bytes. Throws RangeError for anything else. */
 export function hexToBlob(hex: string): Buffer {
   const blob = Buffer.allocUnsafe(BYTES);
+  writeHex(hex, blob);
+  return blob;
+}
+
+/** As `hexToBlob`, into a blob of 16 bytes. */
+export function writeHex(hex: string, blob: Uint8Array): void {
   let seen = 0;
   for (let index = 0; index < BYTES; index += 1) {
     const high = digitAt(hex, 2 * index);
@@ -53,7 +59,6 @@ export function hexToBlob(hex: string): Buffer {
     blob[index] = (high << 4) | low;
   }
   if (seen >= NONE || hex.length !== HEX_CHARS) throw new RangeError(`not 16 bytes in hexadecimal: ${JSON.stringify(hex.slice(0, 50))}`);
-  return blob;
 }
 
 export function blobToHex(blob: Uint8Array): string {

@@ -32,12 +32,37 @@ interface Place {
   isChanged: boolean;
 }
 
+/** A leg as the batch leaves it. */
+interface LegPlace {
+  readonly id: TransferId;
+  record: LegRecord;
+  accountId: number | null;
+  isChanged: boolean;
+}
+
+/** Where a leg's money leaves and where it arrives, inside this bank. */
+interface Sides {
+  readonly terms: LegTerms;
+  readonly from: Place | undefined;
+  readonly to: Place | undefined;
+}
+
 function createBatch(store: LegBooks, { mayDebit, mayCredit }: LegRules, movements: Movements, ids: readonly TransferId[]): LegBatch {
-  const stored = store.legs(ids);
-  const legs = new Map<TransferId, LegWrite & LegRecord>();
+  const legs = new Map<TransferId, LegPlace>();
+  store.legs(ids).forEach((leg, index) => legs.set(ids[index]!, placeOf(ids[index]!, leg)));
   const customers = new Map<string, Place>();
   const clearings = new Map<string, Place>();
   const entries: EntryWrite[] = [];
+  /** What was asked for last: a leg is looked at, checked and changed before the next. */
+  let latestLeg: LegPlace | undefined;
+  let latestSides: Sides | undefined;
+
+  function legOf(id: TransferId): LegPlace {
+    if (latestLeg?.id === id) return latestLeg;
+    latestLeg = legs.get(id);
+    if (latestLeg === undefined) throw new Error(`transfer ${id} is not of this batch`);
+    return latestLeg;
+  }
 
   function customer(name: string): Place | undefined {
     return customers.get(name) ?? place(customers, name, store.account('customer', name));
@@ -48,12 +73,13 @@ function createBatch(store: LegBooks, { mayDebit, mayCredit }: LegRules, movemen
     return clearings.get(key) ?? place(clearings, key, store.clearing(peer, currency));
   }
 
-  /** Where the leg's money leaves and where it arrives, inside this bank. */
-  function sidesOf({ body, side }: LegTerms): { from: Place | undefined; to: Place | undefined } {
-    return {
-      from: side === 'credit' ? clearing(body.from.bank, body.currency) : customer(body.from.account),
-      to: side === 'debit' ? clearing(body.to.bank, body.currency) : customer(body.to.account),
-    };
+  function sidesOf(terms: LegTerms): Sides {
+    if (latestSides?.terms === terms) return latestSides;
+    const { body, side } = terms;
+    const from = side === 'credit' ? clearing(body.from.bank, body.currency) : customer(body.from.account);
+    const to = side === 'debit' ? clearing(body.to.bank, body.currency) : customer(body.to.account);
+    latestSides = { terms, from, to };
+    return latestSides;
   }
 
   function mayHold(terms: LegTerms): Reason | undefined {
@@ -63,7 +89,7 @@ function createBatch(store: LegBooks, { mayDebit, mayCredit }: LegRules, movemen
     const declined = side === 'credit' ? mayCredit(customer(body.to.account)?.account, amount) : mayDebit(customer(body.from.account)?.account, amount);
     if (declined !== undefined) return declined;
     const { from, to } = sidesOf(terms);
-    return mayDebit(from?.account, amount) ?? mayCredit(to?.account, amount);
+    return side === 'credit' ? mayDebit(from?.account, amount) : mayCredit(to?.account, amount);
   }
 
   function carryOut(id: TransferId, terms: LegTerms, effect: Exclude<LedgerEffect, 'none'>): void {
@@ -73,21 +99,24 @@ function createBatch(store: LegBooks, { mayDebit, mayCredit }: LegRules, movemen
     change(from, after.debited);
     change(to, after.credited);
     if (after.entries === undefined) return;
-    for (const entry of after.entries) entries.push({ ...entry, transferId: id });
+    for (const { accountId, amountMinor, postedMinor } of after.entries) entries.push({ accountId, amountMinor, postedMinor, transferId: id });
   }
 
   return {
-    leg: (id) => legs.get(id) ?? recordOf(stored.get(id)),
+    leg: (id) => legOf(id).record,
     mayHold,
     apply(id, record, effect) {
+      const leg = legOf(id);
       const { terms } = record;
-      const accountId = stored.get(id)?.accountId ?? (terms === undefined ? null : ownerOf(terms));
-      legs.set(id, { ...record, id, accountId });
       if (effect !== 'none' && terms !== undefined) carryOut(id, terms, effect);
+      leg.record = record;
+      leg.accountId ??= terms === undefined ? null : ownerOf(terms);
+      leg.isChanged = true;
     },
     commit() {
-      const accounts = [...changed(customers), ...changed(clearings)];
-      if (legs.size > 0) store.writeBatch({ legs: [...legs.values()], accounts, entries });
+      const writes = changed(legs).map(writeOf);
+      const accounts = [...changed(customers), ...changed(clearings)].map(({ account }) => account);
+      if (writes.length > 0) store.writeBatch({ legs: writes, accounts, entries });
       return Promise.resolve();
     },
   };
@@ -110,8 +139,9 @@ function change(found: Place, account: Account): void {
   found.isChanged = true;
 }
 
-function* changed(places: ReadonlyMap<string, Place>): Generator<Account> {
-  for (const { account, isChanged } of places.values()) if (isChanged) yield account;
+/** In the order in which they were first asked for. */
+function changed<T extends { readonly isChanged: boolean }>(places: ReadonlyMap<string, T>): T[] {
+  return [...places.values()].filter(({ isChanged }) => isChanged);
 }
 
 type Movements = Record<Exclude<LedgerEffect, 'none'>, (from: Account, to: Account, amount: Money, terms: LegTerms) => Pair | Movement>;
@@ -130,8 +160,14 @@ function amountOf({ body }: LegTerms): Money {
   return { currency: body.currency, minorUnits: body.amountMinor };
 }
 
-function recordOf(leg: StoredLeg | undefined): LegRecord {
-  if (leg === undefined) return { state: { kind: 'absent' } };
-  const { state, terms, endedAtMs } = leg;
-  return { state, ...(terms === undefined ? {} : { terms }), ...(endedAtMs === null ? {} : { endedAtMs }) };
+function placeOf(id: TransferId, leg: StoredLeg | undefined): LegPlace {
+  if (leg === undefined) return { id, record: NOTHING, accountId: null, isChanged: false };
+  const { state, terms, accountId, endedAtMs } = leg;
+  return { id, record: { state, terms, endedAtMs: endedAtMs ?? undefined }, accountId, isChanged: false };
+}
+
+const NOTHING: LegRecord = { state: { kind: 'absent' } };
+
+function writeOf({ id, record, accountId }: LegPlace): LegWrite {
+  return { id, state: record.state, terms: record.terms, accountId, endedAtMs: record.endedAtMs };
 }

@@ -25,7 +25,7 @@ export interface LedgerStoreOptions {
   readonly ledger: { readonly mayDebit: typeof mayDebit; readonly mayCredit: typeof mayCredit; readonly deposit: typeof deposit };
   /** Told once, when the store has failed: log it and end the process. */
   readonly onFatal: (error: StoreFailedError) => void;
-  /** How many accounts are kept in memory; 50,000 by default. */
+  /** How many accounts are kept in memory; 16,384 by default. */
   readonly accountsCachedMax?: number | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface StoredLeg {
   /** Never absent. */
   readonly state: LegState;
   /** Absent for a fence of an id that was never prepared here. */
-  readonly terms?: LegTerms;
+  readonly terms?: LegTerms | undefined;
   /** As in LegWrite. */
   readonly accountId: number | null;
   /** When it was last prepared, or when it was first written if it never was. */
@@ -48,11 +48,11 @@ export interface StoredLeg {
 export interface LegWrite {
   readonly id: TransferId;
   readonly state: LegState;
-  readonly terms?: LegTerms;
+  readonly terms?: LegTerms | undefined;
   /** The customer whose leg it is, the payer when both are here; null when there is no such account. Stays as first written with terms. */
   readonly accountId: number | null;
   /** When it left doubt; by default when it is first written so. */
-  readonly endedAtMs?: number;
+  readonly endedAtMs?: number | undefined;
 }
 
 /** An entry and the transfer that it belongs to. */
@@ -108,8 +108,8 @@ export interface LedgerStore {
   /** When the bank's process started. This start is noted. */
   readonly starts: Pick<ProcessStarts, 'since'>;
 
-  /** The legs that exist among these ids. */
-  legs(ids: readonly TransferId[]): Map<TransferId, StoredLeg>;
+  /** The legs of these ids, in their order; undefined for one that does not exist. */
+  legs(ids: readonly TransferId[]): (StoredLeg | undefined)[];
   transfer(id: TransferId): StoredLeg | undefined;
   /** What each attempt at a transfer did here, oldest first, the newest `limit` at most; empty for an unknown id. */
   attempts(id: TransferId, limit: number): LegAttempt[];
@@ -169,7 +169,7 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax }: Ledg
     };
     const row: AccountRow = { account, lastEntry: null, lastTransfer: null };
     store.write(() => accounts.insert(row));
-    accounts.remember([row]);
+    accounts.remember(row);
     return row;
   }
 
@@ -212,27 +212,24 @@ interface Tables {
 
 function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBatch, nowMs: number): void {
   if (batch.legs.length + batch.accounts.length + batch.entries.length === 0) return;
-  const before = new Map<number, AccountRow>();
-  const rows = new Map<number, MutableRow>();
-  const written = new Map<TransferId, StoredLeg>();
+  const drafts = new Map<number, Draft>();
 
   function rowOf(id: number): MutableRow {
-    let row = rows.get(id);
-    if (row === undefined) {
-      const stored = accounts.byId(id);
-      if (stored === undefined) throw new Error(`account ${id} is not in the books`);
-      before.set(id, stored);
-      row = { account: stored.account, lastEntry: stored.lastEntry, lastTransfer: stored.lastTransfer };
-      rows.set(id, row);
-    }
+    const draft = drafts.get(id);
+    if (draft !== undefined) return draft.row;
+    const before = accounts.byId(id);
+    if (before === undefined) throw new Error(`account ${id} is not in the books`);
+    const { account, lastEntry, lastTransfer } = before;
+    const row = { account, lastEntry, lastTransfer };
+    drafts.set(id, { before, row });
     return row;
   }
 
   store.write(() => {
     for (const write of batch.legs) {
-      const leg = written.get(write.id) ?? legs.find(write.id);
-      const payer = startsTransfer(write, leg) ? rowOf(write.accountId) : undefined;
-      written.set(write.id, legs.put(write, leg, payer?.lastTransfer ?? null, nowMs));
+      const known = legs.recall(write.id);
+      const payer = startsTransfer(write, known.leg) ? rowOf(write.accountId) : undefined;
+      legs.put(write, known, payer?.lastTransfer ?? null, nowMs);
       if (payer !== undefined) payer.lastTransfer = keptKey(write.id);
     }
     for (const entry of batch.entries) {
@@ -241,15 +238,21 @@ function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBat
     }
     for (const account of batch.accounts) {
       const row = rowOf(account.id);
-      row.account = { ...account, frozen: row.account.frozen };
+      row.account = account.frozen === row.account.frozen ? account : { ...account, frozen: row.account.frozen };
     }
-    for (const [id, row] of rows) accounts.update(row, before.get(id)!);
+    for (const { row, before } of drafts.values()) accounts.update(row, before);
   });
-  accounts.remember(rows.values());
-  legs.remember(written.values());
+  for (const { row } of drafts.values()) accounts.remember(row);
+  legs.forgetEnded();
 }
 
 type MutableRow = { -readonly [Key in keyof AccountRow]: AccountRow[Key] };
+
+/** An account as a batch found it, and as it leaves it. */
+interface Draft {
+  readonly before: AccountRow;
+  readonly row: MutableRow;
+}
 
 /** Of its own memory: a piece of one of Node's buffer pools would keep all of that pool. */
 function keptKey(id: TransferId): Uint8Array {

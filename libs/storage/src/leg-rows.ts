@@ -1,6 +1,6 @@
 // Legs between the protocol's form and the table's.
 
-import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import type { SQLOutputValue } from 'node:sqlite';
 import type { LegState, LegTerms, Side } from '@strife/two-phase-commit';
 import { blobToHex, blobToId } from './ids.ts';
 import type { StoredLeg } from './ledger-store.ts';
@@ -28,15 +28,20 @@ export function readLeg(values: readonly SQLOutputValue[], bank: string, logId: 
   return {
     id: blobToId(id),
     state: readState(row, logId),
-    ...(side === null ? {} : { terms: readTerms(row, bank) }),
+    terms: side === null ? undefined : readTerms(row, bank),
     accountId: accountId === null ? null : Number(accountId),
     preparedAtMs: Number(preparedAtMs),
     endedAtMs: endedAtMs === null ? null : Number(endedAtMs),
   };
 }
 
+type TermsValues = [
+  side: number | null, payer: string | null, payee: string | null, peer: string | null, currency: string | null, amount: bigint | null,
+  memo: string | null, deadlineMs: number | null,
+];
+
 /** The values of side, payer, payee, peer, currency, amount, memo and deadline_ms. */
-export function termsValues(terms: LegTerms | undefined): SQLInputValue[] {
+export function termsValues(terms: LegTerms | undefined): TermsValues {
   if (terms === undefined) return [null, null, null, null, null, null, null, null];
   const { body, side, deadlineMs } = terms;
   const peer = side === 'credit' ? body.from.bank : body.to.bank;

@@ -1,7 +1,7 @@
 // The legs of a bank's store. Those in doubt are kept in memory, so that a decision finds its leg without a read.
 
 import type { LegState, TransferId } from '@strife/two-phase-commit';
-import { hexToBlob, idToBlob, writeId } from './ids.ts';
+import { blobToId, idToBlob, writeHex, writeId } from './ids.ts';
 import type { LegWrite, StoredLeg } from './ledger-store.ts';
 import { openLegAttempts, type LegAttempt } from './leg-attempts.ts';
 import { LEG_COLUMNS, LEG_STATES, readLeg, termsValues } from './leg-rows.ts';
@@ -11,8 +11,8 @@ type StoredState = Exclude<LegState, { kind: 'absent' }>;
 
 export interface LegTable {
   find(id: TransferId): StoredLeg | undefined;
-  /** The legs that exist among these ids. What it found counts as read until the next write. */
-  findAll(ids: readonly TransferId[]): Map<TransferId, StoredLeg>;
+  /** The legs of these ids, in their order; undefined for one that does not exist. What it found counts as read until the next write. */
+  findAll(ids: readonly TransferId[]): (StoredLeg | undefined)[];
   /** In the order of their ids. */
   prepared(): StoredLeg[];
   inDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
@@ -20,16 +20,25 @@ export interface LegTable {
   previous(id: TransferId): Uint8Array | null;
   /** What each attempt did here, oldest first, the newest `limit` at most; empty for an unknown id. */
   attempts(id: TransferId, limit: number): LegAttempt[];
+  /** Inside a write: what to `put` the leg on. */
+  recall(id: TransferId): KnownLeg;
   /**
-   * Inside a write. Returns the leg as it now is, for `remember`.
+   * Inside a write. `known` then knows the leg as it was written.
    *
-   * @param before the leg as it was, if it was
    * @param previous the payer's transfer before this one; used only when the leg gets its terms
    */
-  put(write: LegWrite, before: StoredLeg | undefined, previous: Uint8Array | null, nowMs: number): StoredLeg;
-  /** After the write of these legs became durable. */
-  remember(legs: Iterable<StoredLeg>): void;
+  put(write: LegWrite, known: KnownLeg, previous: Uint8Array | null, nowMs: number): void;
+  /** After the write: keeps in memory only what is in doubt. */
+  forgetEnded(): void;
 }
+
+/** What is known of one id: its leg, or that there is none. */
+export interface KnownLeg {
+  readonly id: TransferId;
+  readonly leg: StoredLeg | undefined;
+}
+
+type Entry = { -readonly [Key in keyof KnownLeg]: KnownLeg[Key] };
 
 export function openLegTable(store: StoreFile): LegTable {
   const logs = openLogNumbers(store);
@@ -37,40 +46,63 @@ export function openLegTable(store: StoreFile): LegTable {
   const select = store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE id = ?`);
   const countPrepared = store.prepare('SELECT count(*), min(prepared_at_ms) FROM legs WHERE state = 0');
   const selectPrevious = store.prepare('SELECT previous FROM legs WHERE id = ?');
-  const insert = store.prepare(`
-    INSERT OR REPLACE INTO legs (id, state, attempt, log, reason, prepared_at_ms, ended_at_ms, fingerprint, account_id, previous,
+  const columns = `legs (id, state, attempt, log, reason, prepared_at_ms, ended_at_ms, fingerprint, account_id, previous,
       side, payer, payee, peer, currency, amount, memo, deadline_ms)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  // These four are carried out by `get`: `run` makes an object that says how many rows changed, which costs a tenth of the statement.
+  /** Of an id that is not in the table: should it be there all the same, the write fails, and nothing is overwritten. */
+  const insert = store.prepare(`INSERT INTO ${columns}`);
+  /** Of a fence that gets its terms. */
+  const replace = store.prepare(`INSERT OR REPLACE INTO ${columns}`);
   const update = store.prepare(
     'UPDATE legs SET state = ?, attempt = ?, log = ?, reason = ?, prepared_at_ms = ?, ended_at_ms = ?, deadline_ms = ? WHERE id = ?',
   );
-  /** All legs in doubt. */
-  const doubtful = new Map<TransferId, StoredLeg>();
-  /** What `findAll` read last; null: does not exist. */
-  const known = new Map<TransferId, StoredLeg | null>();
+  /** All that changes when what was held is settled. */
+  const settle = store.prepare('UPDATE legs SET state = ?, ended_at_ms = ? WHERE id = ?');
+  /** All legs in doubt, and what was read or written since the last `forgetEnded`. */
+  const known = new Map<TransferId, Entry>();
+  /** Of `known`, what may not be in doubt. */
+  let passing: Entry[] = [];
+  /** Of all ids in the table; '' for none. A greater one is not looked up, and a new one that begins with its time (UUIDv7) mostly is greater. */
+  let greatest = greatestId(store);
   /** Filled anew for each statement, which copies what it is given. */
   const key = new Uint8Array(16);
+  const fingerprint = new Uint8Array(16);
   for (const row of store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE state = 0 ORDER BY id`).iterate()) {
     const leg = readLeg(row as unknown as LegValues, store.name, logs.name);
-    doubtful.set(leg.id, leg);
+    known.set(leg.id, { id: leg.id, leg });
   }
 
   function find(id: TransferId): StoredLeg | undefined {
     store.requireUsable();
-    const leg = doubtful.get(id) ?? known.get(id);
-    if (leg !== undefined) return leg ?? undefined;
+    const found = known.get(id);
+    if (found !== undefined) return found.leg;
     // Outside the read: a malformed id is the caller's mistake, not the end of the store.
-    const blob = idToBlob(id);
-    return store.read(() => read(blob));
+    writeId(id, key);
+    return id > greatest ? undefined : store.read(() => read(id));
   }
 
-  /** Inside a read. */
-  function read(blob: Uint8Array): StoredLeg | undefined {
-    const values = select.get(blob);
+  /** Inside a read, of a well-formed id. */
+  function read(id: TransferId): StoredLeg | undefined {
+    writeId(id, key);
+    const values = select.get(key);
     return values && readLeg(values as unknown as LegValues, store.name, logs.name);
   }
 
-  function put(write: LegWrite, before: StoredLeg | undefined, previous: Uint8Array | null, nowMs: number): StoredLeg {
+  function forgetEnded(): void {
+    for (const entry of passing) if (!isInDoubt(entry)) known.delete(entry.id);
+    passing = [];
+  }
+
+  function learn(id: TransferId, leg: StoredLeg | undefined): Entry {
+    const entry = { id, leg };
+    known.set(id, entry);
+    passing.push(entry);
+    return entry;
+  }
+
+  function put(write: LegWrite, entry: Entry, previous: Uint8Array | null, nowMs: number): void {
+    const before = entry.leg;
     const leg = next(write, before, nowMs);
     const { id, state, terms, accountId, preparedAtMs, endedAtMs } = leg;
     const attempt = 'attempt' in state ? state.attempt : heldBy(before);
@@ -78,31 +110,49 @@ export function openLegTable(store: StoreFile): LegTable {
     const reason = 'reason' in state ? state.reason : null;
     attempts.keep(write, before, nowMs);
     writeId(id, key);
-    if (before?.terms !== undefined) {
-      update.run(LEG_STATES[state.kind], attempt, log, reason, preparedAtMs, endedAtMs, terms?.deadlineMs ?? null, key);
+    if (isSettled(leg, before)) {
+      settle.get(LEG_STATES.committed, endedAtMs, key);
+    } else if (before?.terms !== undefined) {
+      update.get(LEG_STATES[state.kind], attempt, log, reason, preparedAtMs, endedAtMs, terms?.deadlineMs ?? null, key);
     } else {
-      insert.run(
-        key, LEG_STATES[state.kind], attempt, log, reason, preparedAtMs, endedAtMs, hexToBlob(state.fingerprint), accountId,
-        previous, ...termsValues(terms),
+      writeHex(state.fingerprint, fingerprint);
+      const [side, payer, payee, peer, currency, amount, memo, deadlineMs] = termsValues(terms);
+      const statement = before === undefined ? insert : replace;
+      statement.get(
+        key, LEG_STATES[state.kind], attempt, log, reason, preparedAtMs, endedAtMs, fingerprint, accountId, previous,
+        side, payer, payee, peer, currency, amount, memo, deadlineMs,
       );
     }
-    return leg;
+    if (isInDoubt(entry)) passing.push(entry);
+    entry.leg = leg;
+    if (id > greatest) greatest = id;
   }
 
   return {
     find,
+    recall: (id) => known.get(id) ?? learn(id, find(id)),
     put,
+    forgetEnded,
     findAll(ids) {
       store.requireUsable();
-      known.clear();
-      const others = ids.filter((id) => !doubtful.has(id));
-      const blobs = others.map(idToBlob);
-      if (others.length > 0) store.readTogether(() => others.forEach((id, index) => known.set(id, read(blobs[index]!) ?? null)));
-      const found = new Map<TransferId, StoredLeg>();
-      for (const id of ids) {
-        const leg = doubtful.get(id) ?? known.get(id) ?? undefined;
-        if (leg !== undefined) found.set(id, leg);
-      }
+      forgetEnded();
+      const found: (StoredLeg | undefined)[] = [];
+      const unread: number[] = [];
+      ids.forEach((id, index) => {
+        const entry = known.get(id);
+        found.push(entry?.leg);
+        if (entry !== undefined) return;
+        writeId(id, key);
+        if (id > greatest) learn(id, undefined);
+        else unread.push(index);
+      });
+      if (unread.length > 0) store.readTogether(() => {
+        for (const index of unread) {
+          const id = ids[index]!;
+          // Known by now if it stands twice among the ids.
+          found[index] = (known.get(id) ?? learn(id, read(id))).leg;
+        }
+      });
       return found;
     },
     inDoubt() {
@@ -111,21 +161,31 @@ export function openLegTable(store: StoreFile): LegTable {
     },
     prepared() {
       store.requireUsable();
-      return [...doubtful.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
+      const legs: StoredLeg[] = [];
+      for (const entry of known.values()) if (isInDoubt(entry)) legs.push(entry.leg!);
+      return legs.sort((one, other) => (one.id < other.id ? -1 : 1));
     },
     previous: (id) => store.read(() => (selectPrevious.get(idToBlob(id)) as unknown as [Uint8Array | null] | undefined)?.[0] ?? null),
     attempts(id, limit) {
       const leg = find(id);
       return leg === undefined ? [] : attempts.of(leg, limit);
     },
-    remember(legs) {
-      known.clear();
-      for (const leg of legs) {
-        if (leg.state.kind === 'prepared') doubtful.set(leg.id, leg);
-        else doubtful.delete(leg.id);
-      }
-    },
   };
+}
+
+function greatestId(store: StoreFile): TransferId {
+  const [blob] = store.prepare('SELECT max(id) FROM legs').get() as unknown as [Uint8Array | null];
+  return blob === null ? '' : blobToId(blob);
+}
+
+function isInDoubt({ leg }: KnownLeg): boolean {
+  return leg?.state.kind === 'prepared';
+}
+
+/** Whether nothing but the state and the end of the leg is new. */
+function isSettled({ state, terms }: StoredLeg, before: StoredLeg | undefined): boolean {
+  return state.kind === 'committed' && before?.state.kind === 'prepared' && before.terms === terms
+    && state.attempt === before.state.attempt && state.log === before.state.log;
 }
 
 type LegValues = Parameters<typeof readLeg>[0];
@@ -144,7 +204,7 @@ function next(write: LegWrite, before: StoredLeg | undefined, nowMs: number): St
   return {
     id,
     state,
-    ...(terms === undefined ? {} : { terms }),
+    terms,
     accountId: before?.terms === undefined ? write.accountId : before.accountId,
     preparedAtMs: before === undefined || prepares ? nowMs : before.preparedAtMs,
     endedAtMs: state.kind === 'prepared' ? null : (write.endedAtMs ?? before?.endedAtMs ?? nowMs),

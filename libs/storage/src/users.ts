@@ -92,7 +92,7 @@ export function openUsers({ store, accounts, deposits, rules, equity }: UsersOpt
   return {
     createUsers(users) {
       const openings = plan(missing(users));
-      if (openings.length > 0) accounts.remember(store.write(() => make(openings)));
+      if (openings.length > 0) for (const row of store.write(() => make(openings))) accounts.remember(row);
       return openings.map(({ user }) => user.username);
     },
 
@@ -102,7 +102,7 @@ export function openUsers({ store, accounts, deposits, rules, equity }: UsersOpt
       const row = accounts.byName('customer', name);
       if (row === undefined) return false;
       store.write(() => accounts.updateFrozen(row.account.id, frozen));
-      accounts.remember([{ ...row, account: { ...row.account, frozen } }]);
+      accounts.remember({ ...row, account: { ...row.account, frozen } });
       return true;
     },
   };

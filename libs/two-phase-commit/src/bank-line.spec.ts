@@ -85,7 +85,7 @@ describe('flights', () => {
 
   it('lets legs and decisions fly together, each with a deadline of its own', async () => {
     prepareMany(1, 3);
-    line.decide(leg(4).request.id, { outcome: 'committed', attempt: 1, fingerprint: leg(4).request.fingerprint }, () => undefined);
+    line.decide(leg(4).request, { outcome: 'committed', attempt: 1, fingerprint: leg(4).request.fingerprint }, () => undefined);
     await turn();
     expect([prepares.map(({ items, timeoutMs }) => [items.length, timeoutMs]), decides.map(({ items, timeoutMs }) => [items.length, timeoutMs])]).toEqual([
       [[3, 2100]], [[1, 5000]],
@@ -129,7 +129,7 @@ describe('failures', () => {
   it('repeats a decision until the bank acknowledges it, in order, and calls back once', async () => {
     let acknowledged = 0;
     const { request } = leg(1);
-    line.decide(request.id, { outcome: 'committed', attempt: 1, fingerprint: request.fingerprint }, () => (acknowledged += 1));
+    line.decide(request, { outcome: 'committed', attempt: 1, fingerprint: request.fingerprint }, () => (acknowledged += 1));
     await turn();
     decides[0]!.fail();
     await turn();
@@ -149,7 +149,7 @@ describe('failures', () => {
     let acknowledged = 0;
     const decideOne = (index: number): void => {
       const { request } = leg(index);
-      line.decide(request.id, { outcome: 'committed', attempt: 1, fingerprint: request.fingerprint }, () => (acknowledged += 1));
+      line.decide(request, { outcome: 'committed', attempt: 1, fingerprint: request.fingerprint }, () => (acknowledged += 1));
     };
     decideOne(1);
     await turn();
@@ -172,7 +172,7 @@ describe('failures', () => {
   it('keeps decisions for a bank that is gone, and delivers them when it is back', async () => {
     line.connect(undefined);
     const { request } = leg(1);
-    line.decide(request.id, { outcome: 'aborted', attempt: 1, fingerprint: request.fingerprint }, () => undefined);
+    line.decide(request, { outcome: 'aborted', attempt: 1, fingerprint: request.fingerprint }, () => undefined);
     const votes = prepareMany(2, 1);
     await turn();
     expect([line.admit(), decides.length, votes]).toEqual(['unreachable', 0, [{ kind: 'unsent' }]]);

@@ -6,7 +6,7 @@
 import { OverloadedError } from './participant.ts';
 import type { DecideAnswer } from './participant.ts';
 import type { Clock, PrepareLeg } from './ports.ts';
-import type { Decision, Silence, TransferId, Vote } from './protocol/vocabulary.ts';
+import type { Decision, Silence, TransferId, TransferRequest, Vote } from './protocol/vocabulary.ts';
 
 /** One way to call a bank. Each call is made at most once, and rejects after `timeoutMs` at the latest. */
 export interface BankPort {
@@ -17,14 +17,14 @@ export interface BankPort {
 }
 
 export interface DecisionToDeliver {
-  readonly id: TransferId;
+  readonly request: TransferRequest;
   readonly decision: Decision;
 }
 
 export interface BankLine {
   admit(): 'ready' | 'unreachable' | 'overloaded';
   prepare(leg: PrepareLeg, onVote: (vote: Vote | Silence) => void): void;
-  decide(id: TransferId, decision: Decision, onAcknowledged: () => void): void;
+  decide(request: TransferRequest, decision: Decision, onAcknowledged: () => void): void;
   /** The bank can be reached through this port from now on, or, undefined, by nobody. Ends any back-off. */
   connect(port: BankPort | undefined): void;
   close(): void;
@@ -178,7 +178,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
 
   /** A decision against what the bank made durable would be refused again and again: it must not hold up the others. */
   function setAside(waiting: WaitingDecision): void {
-    if (!waiting.alarmed) onRefused(waiting.id, waiting.decision);
+    if (!waiting.alarmed) onRefused(waiting.request.id, waiting.decision);
     clock.after(REFUSED_AGAIN_MS, () => {
       decisions.push({ ...waiting, settled: false, alarmed: true });
       schedulePump();
@@ -219,9 +219,9 @@ export function createBankLine(options: BankLineOptions): BankLine {
       legs.push({ leg, onVote });
       schedulePump();
     },
-    decide(id, decision, onAcknowledged) {
+    decide(request, decision, onAcknowledged) {
       unacknowledged += 1;
-      decisions.push({ id, decision, onAcknowledged, settled: false, alarmed: false });
+      decisions.push({ request, decision, onAcknowledged, settled: false, alarmed: false });
       schedulePump();
     },
     connect(next) {

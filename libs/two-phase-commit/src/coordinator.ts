@@ -3,6 +3,7 @@
 import { answerInquiries } from './answer-inquiries.ts';
 import type { TimedInquiry } from './answer-inquiries.ts';
 import { createExpiryQueue } from './expiry-queue.ts';
+import type { ExpiryTicket } from './expiry-queue.ts';
 import type { BankLink, Clock, DecisionLog, FinishedDelivery, Side } from './ports.ts';
 import { createRecovery } from './recovery.ts';
 import { beginTransfer, resumeDelivery, stepCoordinator } from './protocol/coordinator-machine.ts';
@@ -85,17 +86,23 @@ interface Waiter {
   readonly call: Call;
   readonly index: number;
   /** What it is told, whatever comes of the run that it waits for. */
-  readonly reply?: TransferResult;
+  readonly reply: TransferResult | undefined;
 }
 
 interface Run {
   readonly request: TransferRequest;
   readonly grant: string;
-  readonly expiresAtMs?: number | undefined;
+  readonly expiresAtMs: number | undefined;
   readonly deadlineMs: number;
   state: CoordinatorState;
+  /** Of the decision's row. */
+  place: number | undefined;
   result: TransferResult | undefined;
   waiters: Waiter[];
+  /** While the attempt is undecided. */
+  attempt: ExpiryTicket | undefined;
+  /** While somebody waits for the banks to settle. */
+  settling: ExpiryTicket | undefined;
 }
 
 export function createCoordinator(options: CoordinatorOptions): Coordinator {
@@ -104,7 +111,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const attempts = createExpiryQueue<Run>(clock, prepareTimeoutMs, (run) => {
     if (run.state.kind === 'preparing') advance(run, { kind: 'expired', attempt: run.state.attempt });
   });
-  const settling = createExpiryQueue<Run>(clock, settleWaitMs, answerWaiters);
+  const settling = createExpiryQueue<Run>(clock, settleWaitMs, (run) => {
+    run.settling = undefined;
+    answerWaiters(run);
+  });
   const recovery = createRecovery({ log, link, clock, perBankMax: recoveredPerBankMax, isUnderWay, takeUp });
   let lookups: Waiter[] = [];
   let lookingUp = 0;
@@ -119,7 +129,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     return new Promise((resolve) => {
       if (lookups.length === 0) clock.soon(() => void lookUp());
       const call: Call = { grant, results: [], open: orders.length, resolve };
-      orders.forEach((order, index) => lookups.push({ order, call, index }));
+      for (let index = 0; index < orders.length; index += 1) lookups.push({ order: orders[index]!, call, index, reply: undefined });
     });
   }
 
@@ -129,7 +139,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     lookingUp += 1;
     const rows = await log.find(batch.map(({ order }) => order.request.id));
     lookingUp -= 1;
-    batch.forEach((waiter, index) => begin(waiter, rows[index]));
+    for (let index = 0; index < batch.length; index += 1) begin(batch[index]!, rows[index]);
     checkDrained();
   }
 
@@ -153,10 +163,13 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       return;
     }
     const deadlineMs = clock.nowMs() + prepareTimeoutMs;
-    const run: Run = { request, grant: waiter.call.grant, expiresAtMs, deadlineMs, state: step.state, result: undefined, waiters: [waiter] };
+    const run: Run = {
+      request, grant: waiter.call.grant, expiresAtMs, deadlineMs, state: step.state, place: undefined, result: undefined,
+      waiters: [waiter], attempt: undefined, settling: undefined,
+    };
     runs.set(request.id, run);
     undecided += 1;
-    attempts.add(run);
+    run.attempt = attempts.add(run);
     carryOut(run, step);
   }
 
@@ -177,16 +190,16 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     }
     running.result ??= reply;
     running.waiters.push({ ...waiter, reply });
-    settling.add(running);
+    awaitSettling(running);
   }
 
   function advance(run: Run, input: CoordinatorInput): void {
-    const wasUndecided = isUndecided(run);
     const step = stepCoordinator(run.state, input);
     run.state = step.state;
-    if (wasUndecided && !isUndecided(run)) {
+    if (run.attempt !== undefined && !isUndecided(run)) {
       undecided -= 1;
-      attempts.delete(run);
+      attempts.delete(run.attempt);
+      run.attempt = undefined;
     }
     carryOut(run, step);
   }
@@ -202,11 +215,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
         link.prepare(bank, leg, (vote) => advance(run, { kind: 'vote', bank, attempt, vote }));
       } else {
         const { decision } = message;
-        via.decide(bank, request.id, decision, () => advance(run, { kind: 'acknowledged', bank, attempt: decision.attempt }));
+        via.decide(bank, request, decision, () => advance(run, { kind: 'acknowledged', bank, attempt: decision.attempt }));
       }
     }
     if (step.reply !== undefined) reply(run, step.reply);
-    if (step.finished !== undefined) finished.push({ id: request.id, attempt: step.finished });
+    if (step.finished !== undefined) finished.push({ id: request.id, attempt: step.finished, place: run.place });
     if (run.state.kind === 'ended') end(run);
   }
 
@@ -214,10 +227,16 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     run.result = result;
     const settles = run.state.kind === 'delivering' && (result.kind === 'succeeded' || result.kind === 'declined');
     if (!settles) return answerWaiters(run);
-    const hasty = run.waiters.filter(({ order }) => order.waitFor === 'decided');
-    if (hasty.length > 0) run.waiters = run.waiters.filter(({ order }) => order.waitFor === 'settled');
-    for (const waiter of hasty) tell(waiter, result);
-    if (run.waiters.length > 0) settling.add(run);
+    if (run.waiters.some(isHasty)) {
+      for (const waiter of run.waiters) if (isHasty(waiter)) tell(waiter, result);
+      run.waiters = run.waiters.filter((waiter) => !isHasty(waiter));
+    }
+    if (run.waiters.length > 0) awaitSettling(run);
+  }
+
+  /** From the first who waits on. */
+  function awaitSettling(run: Run): void {
+    run.settling ??= settling.add(run);
   }
 
   function answerWaiters(run: Run): void {
@@ -229,7 +248,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 
   function end(run: Run): void {
     if (runs.get(run.request.id) === run) runs.delete(run.request.id);
-    settling.delete(run);
+    if (run.settling !== undefined) settling.delete(run.settling);
     answerWaiters(run);
     if (finished.length > 0) scheduleWrite();
     checkDrained();
@@ -253,7 +272,12 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       const delivered = finished;
       finished = [];
       const rows = await log.decide(batch.map(({ proposal }) => proposal), delivered);
-      batch.forEach(({ run }, index) => advance(run, { kind: 'decided', row: rows[index]! }));
+      for (let index = 0; index < batch.length; index += 1) {
+        const { run } = batch[index]!;
+        const row = rows[index]!;
+        run.place = row.place;
+        advance(run, { kind: 'decided', row });
+      }
     }
     writing = false;
     checkDrained();
@@ -264,7 +288,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     if (isUnderWay(row)) return;
     const known = runs.get(row.id);
     const step = resumeDelivery(row);
-    const run: Run = { request: row, grant: '', deadlineMs: 0, state: step.state, result: undefined, waiters: [] };
+    const run: Run = {
+      request: row, grant: '', expiresAtMs: undefined, deadlineMs: 0, state: step.state, place: row.place, result: undefined,
+      waiters: [], attempt: undefined, settling: undefined,
+    };
     // An attempt that runs keeps its place, and goes on until it meets the row.
     if (known === undefined || !isUndecided(known)) runs.set(row.id, run);
     carryOut(run, step, via);
@@ -308,6 +335,10 @@ function tell({ call, index, reply }: Waiter, result: TransferResult): void {
   call.results[index] = reply ?? result;
   call.open -= 1;
   if (call.open === 0) call.resolve(call.results);
+}
+
+function isHasty({ order }: Waiter): boolean {
+  return order.waitFor === 'decided';
 }
 
 function isUndecided({ state }: Run): boolean {

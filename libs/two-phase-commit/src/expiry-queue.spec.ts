@@ -18,23 +18,43 @@ it('expires each item after the delay, in order, with a timer for the first only
   queue.add('a');
   await clock.advance(60);
   queue.add('b');
-  queue.add('c');
-  queue.delete('c');
+  queue.delete(queue.add('c'));
   await clock.advance(40);
   expect(expired).toEqual(['a']);
   await clock.advance(60);
   expect(expired).toEqual(['a', 'b']);
 });
 
-it('keeps the first time of an item that is added again, so that nobody waits behind it', async () => {
+it('forgets items that leave, in any order, and keeps the others in theirs', async () => {
   const queue = createExpiryQueue<string>(clock, 100, (item) => expired.push(item));
+  const tickets = Array.from({ length: 5000 }, (_, index) => queue.add(`${index}`));
+  const stay = new Set([1, 2, 1500, 4998]);
+  tickets.forEach((ticket, index) => (stay.has(index) ? undefined : queue.delete(ticket)));
+  queue.delete(tickets[0]!);
+  await clock.advance(50);
+  queue.delete(tickets[2]!);
+  queue.add('last');
+  await clock.advance(50);
+  expect(expired).toEqual(['1', '1500', '4998']);
+  queue.delete(tickets[1500]!);
+  await clock.advance(50);
+  expect(expired).toEqual(['1', '1500', '4998', 'last']);
+});
+
+it('has one timer under way, also for items that are added while others expire', async () => {
+  const queue = createExpiryQueue<string>(clock, 100, (item) => {
+    expired.push(item);
+    if (item === 'a') queue.add('after a');
+  });
   queue.add('a');
+  await clock.advance(60);
   queue.add('b');
-  for (let step = 0; step < 4; step += 1) {
-    await clock.advance(25);
-    queue.add('a');
-  }
+  await clock.advance(40);
+  expect(expired).toEqual(['a']);
+  await clock.advance(60);
   expect(expired).toEqual(['a', 'b']);
+  await clock.advance(40);
+  expect(expired).toEqual(['a', 'b', 'after a']);
 });
 
 it('does not hear of a wall clock that steps', async () => {

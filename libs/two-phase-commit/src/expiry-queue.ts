@@ -2,43 +2,73 @@
 
 import type { Clock } from './ports.ts';
 
+/** An item's place in its queue; given once. */
+export type ExpiryTicket = number;
+
 export interface ExpiryQueue<T> {
-  /** Starts the item's delay; harmless when it already runs. */
-  add(item: T): void;
-  /** Removes an item that no longer needs to expire; harmless when it is not there. */
-  delete(item: T): void;
+  /** Starts the item's delay. */
+  add(item: T): ExpiryTicket;
+  /** The item no longer needs to expire; harmless when it has. */
+  delete(ticket: ExpiryTicket): void;
 }
 
-/** Calls `onExpired` once for each item that stays in the queue for `delayMs`, in the order in which they were added. */
+/** So many places of items that have left, at least, are given up at once. */
+const PLACES_AT_ONCE = 1024;
+
+/**
+ * Calls `onExpired` once for each item that stays in the queue for `delayMs`, in the order in which they were added.
+ *
+ * Items stand in a row, by their tickets: what is waited for and left every some microseconds should cost no search.
+ */
 export function createExpiryQueue<T>(clock: Clock, delayMs: number, onExpired: (item: T) => void): ExpiryQueue<T> {
-  const dueAtMs = new Map<T, number>();
+  let row: (Place<T> | undefined)[] = [];
+  /** The ticket of the first place in the row. */
+  let first = 0;
+  /** Before this place nobody waits. */
+  let head = 0;
   let armed = false;
 
-  function arm(delay: number): void {
-    armed = true;
-    clock.after(delay, sweep);
-  }
-
   function sweep(): void {
-    armed = false;
     const nowMs = clock.monotonicMs();
-    for (const [item, due] of dueAtMs) {
-      if (due > nowMs) {
-        arm(due - nowMs);
+    for (let next = row[head]; next !== undefined; next = row[head]) {
+      if (next.dueAtMs > nowMs) {
+        clock.after(next.dueAtMs - nowMs, sweep);
         return;
       }
-      dueAtMs.delete(item);
-      onExpired(item);
+      leave(head);
+      onExpired(next.item);
     }
+    armed = false;
+  }
+
+  /** If the row is not empty, somebody waits at its head afterwards. */
+  function leave(place: number): void {
+    row[place] = undefined;
+    if (place === head) giveUpPlaces();
+  }
+
+  function giveUpPlaces(): void {
+    while (head < row.length && row[head] === undefined) head += 1;
+    if (head < row.length && (head < PLACES_AT_ONCE || head < row.length / 2)) return;
+    row = row.slice(head);
+    first += head;
+    head = 0;
   }
 
   return {
     add(item) {
-      // An item that is there already keeps its time, and with it the order of the queue.
-      if (dueAtMs.has(item)) return;
-      dueAtMs.set(item, clock.monotonicMs() + delayMs);
-      if (!armed) arm(delayMs);
+      row.push({ item, dueAtMs: clock.monotonicMs() + delayMs });
+      if (!armed) clock.after(delayMs, sweep);
+      armed = true;
+      return first + row.length - 1;
     },
-    delete: (item) => void dueAtMs.delete(item),
+    delete(ticket) {
+      if (ticket >= first + head) leave(ticket - first);
+    },
   };
+}
+
+interface Place<T> {
+  readonly item: T;
+  readonly dueAtMs: number;
 }

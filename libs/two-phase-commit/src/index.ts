@@ -10,7 +10,7 @@ export { fingerprintOf } from './fingerprint.ts';
 export { systemClock } from './system-clock.ts';
 export { ATTEMPT_MAX, banksOf, decisionOf, differingField } from './protocol/vocabulary.ts';
 export type {
-  AccountName, BankName, Decision, DecisionRow, Fingerprint, LogId, Proposal, Reason, Silence, TransferBody, TransferId, TransferRequest,
+  AccountName, BankName, Decision, DecisionRow, Fingerprint, LogId, Proposal, Reason, Silence, TransferBody, TransferId, TransferKey, TransferRequest,
   TransientReason, Verdict, Vote,
 } from './protocol/vocabulary.ts';
 export { answerInquiry, mayReplace } from './protocol/decision-rules.ts';

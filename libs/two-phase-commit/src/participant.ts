@@ -73,6 +73,9 @@ interface Job {
   readonly step: (batch: LegBatch) => () => void;
 }
 
+/** Steps one item of a job against the batch; `nowMs` is of the whole job. */
+type StepOne<Command, Answer> = (batch: LegBatch, command: Command, nowMs: number, told: Told) => Answer;
+
 /** What to tell of a job once it is durable: the first list first, since a leg may be prepared and ended by one job, and not the reverse. */
 interface Told {
   readonly prepared: DoubtfulLeg[];
@@ -85,17 +88,18 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
   let working = false;
   let drained: (() => void)[] = [];
 
-  function enqueue<Answer>(ids: readonly TransferId[], step: (batch: LegBatch, told: Told) => Answer[]): Promise<readonly Answer[]> {
-    if (queuedItems + ids.length > QUEUE_ITEMS_MAX) {
+  function enqueue<Command extends { readonly id: TransferId }, Answer>(commands: readonly Command[], step: StepOne<Command, Answer>): Promise<readonly Answer[]> {
+    if (queuedItems + commands.length > QUEUE_ITEMS_MAX) {
       return Promise.reject(new OverloadedError(`bank ${bank} has ${queuedItems} legs and decisions waiting`));
     }
     return new Promise((resolve) => {
-      queuedItems += ids.length;
+      queuedItems += commands.length;
       queue.push({
-        ids,
+        ids: commands.map(({ id }) => id),
         step(batch) {
+          const nowMs = clock.nowMs();
           const told: Told = { prepared: [], ended: [] };
-          const answers = step(batch, told);
+          const answers = commands.map((command) => step(batch, command, nowMs, told));
           return () => {
             for (const leg of told.prepared) onPrepared(leg);
             for (const id of told.ended) onEnded(id);
@@ -134,24 +138,23 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
     return queue.splice(0, count);
   }
 
-  function prepareOne(batch: LegBatch, command: PrepareCommand, told: Told): Vote {
+  function prepareOne(batch: LegBatch, command: PrepareCommand, nowMs: number, told: Told): Vote {
     const { id, log, attempt, fingerprint, terms } = command;
     const record = batch.leg(id);
     const mayHold: MayHold = (how) => {
-      if (hasExpired(command, clock.nowMs())) return EXPIRED;
+      if (hasExpired(command, nowMs)) return EXPIRED;
       return how === 'new' ? batch.mayHold(terms) : undefined;
     };
     const { state, effect, vote } = stepPrepare(record.state, { log, attempt, fingerprint, onePhase: terms.side === 'both' }, mayHold);
     if (state !== record.state) {
-      const ended = state.kind === 'prepared' ? {} : { endedAtMs: clock.nowMs() };
-      batch.apply(id, { state, terms, ...ended }, effect);
-      if (state.kind === 'prepared') told.prepared.push({ id, log, attempt, fingerprint, terms });
+      batch.apply(id, { state, terms, endedAtMs: state.kind === 'prepared' ? undefined : nowMs }, effect);
+      if (state.kind === 'prepared') told.prepared.push(command);
       else if (record.state.kind === 'prepared') told.ended.push(id);
     }
-    return completeVote(vote, record, terms, clock.nowMs());
+    return completeVote(vote, record, terms, nowMs);
   }
 
-  function decideOne(batch: LegBatch, { id, log, decision }: DecideCommand, told: Told): DecideAnswer {
+  function decideOne(batch: LegBatch, { id, log, decision }: DecideCommand, nowMs: number, told: Told): DecideAnswer {
     const record = batch.leg(id);
     const step = stepDecide(record.state, log, decision);
     if (step.kind === 'broken') {
@@ -159,18 +162,15 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
       return 'refused';
     }
     if (step.state !== record.state) {
-      const terms = record.terms === undefined ? {} : { terms: record.terms };
-      batch.apply(id, { state: step.state, ...terms, endedAtMs: record.endedAtMs ?? clock.nowMs() }, step.effect);
+      batch.apply(id, { state: step.state, terms: record.terms, endedAtMs: record.endedAtMs ?? nowMs }, step.effect);
       if (record.state.kind === 'prepared') told.ended.push(id);
     }
     return 'acknowledged';
   }
 
   return {
-    prepare: (commands) =>
-      enqueue(commands.map(({ id }) => id), (batch, told) => commands.map((command) => prepareOne(batch, command, told))),
-    decide: (commands) =>
-      enqueue(commands.map(({ id }) => id), (batch, told) => commands.map((command) => decideOne(batch, command, told))),
+    prepare: (commands) => enqueue(commands, prepareOne),
+    decide: (commands) => enqueue(commands, decideOne),
     drain: () => (working ? new Promise((resolve) => drained.push(resolve)) : Promise.resolve()),
   };
 }

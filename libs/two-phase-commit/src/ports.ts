@@ -21,6 +21,8 @@ export interface Clock {
 export interface FinishedDelivery {
   readonly id: TransferId;
   readonly attempt: number;
+  /** That of the row, where it had one. */
+  readonly place?: number | undefined;
 }
 
 /**
@@ -74,16 +76,16 @@ export interface BankLink {
   /** Sends the leg at most once; calls back exactly once, with the vote or with silence. */
   prepare(bank: BankName, leg: PrepareLeg, onVote: (vote: Vote | Silence) => void): void;
   /** Sends the decision again and again, for ever, until the bank acknowledges it; then calls back once. */
-  decide(bank: BankName, id: TransferId, decision: Decision, onAcknowledged: () => void): void;
+  decide(bank: BankName, request: TransferRequest, decision: Decision, onAcknowledged: () => void): void;
 }
 
 /** One leg as a bank keeps it: the machine's state and the terms it is about. */
 export interface LegRecord {
   readonly state: LegState;
   /** Absent for a fence of an id that was never prepared here. */
-  readonly terms?: LegTerms;
+  readonly terms?: LegTerms | undefined;
   /** When the leg was committed, declined or aborted, in ms since the Unix epoch. */
-  readonly endedAtMs?: number;
+  readonly endedAtMs?: number | undefined;
 }
 
 export interface LegTerms {

@@ -55,7 +55,7 @@ export function decisionLogContract(make: () => DecisionLogHarness, parts: 'all'
       'returns and keeps %j as it was proposed, stamped with its time',
       async (verdict) => {
         const row: DecisionRow = { ...proposal(1, 1, verdict), decidedAtMs: 1_000 };
-        expect(await log.decide([proposal(1, 1, verdict)], [])).toEqual([row]);
+        expect(await log.decide([proposal(1, 1, verdict)], [])).toMatchObject([row]);
         nowMs = 2_000;
         reopen();
         expect(await log.find([idOf(2), idOf(1)])).toEqual([undefined, row]);
@@ -120,6 +120,21 @@ export function decisionLogContract(make: () => DecisionLogHarness, parts: 'all'
       reopen();
       expect(await ids(10)).toEqual([]);
       expect(log.count()).toBe(2);
+    });
+
+    it('forgets deliveries that are told with the places of their rows, but for an attempt that another one took the place of', async () => {
+      const [first, second] = await log.decide([proposal(1, 1, { outcome: 'aborted', why: 'timeout' }), proposal(2, 1)], []);
+      const [next] = await log.decide([proposal(1, 2, { outcome: 'aborted', why: 'timeout' })], []);
+      await log.decide([], [{ id: idOf(1), attempt: 1, place: first!.place }]);
+      expect(await ids(10)).toEqual([idOf(1), idOf(2)]);
+      await log.decide([], [{ id: idOf(1), attempt: 2, place: next!.place }, { id: idOf(2), attempt: 1, place: second!.place }]);
+      await log.decide([], [{ id: idOf(1), attempt: 1, place: first!.place }]);
+      expect(await ids(10)).toEqual([]);
+      await log.decide([proposal(1, 3)], [{ id: idOf(1), attempt: 2, place: next!.place }]);
+      await log.decide([], [{ id: idOf(1), attempt: 1, place: first!.place }, { id: idOf(1), attempt: 2, place: next!.place }]);
+      expect(await ids(10)).toEqual([idOf(1)]);
+      reopen();
+      expect(await ids(10)).toEqual([idOf(1)]);
     });
 
     it('misses nothing when the last row of a page is finished before the next', async () => {

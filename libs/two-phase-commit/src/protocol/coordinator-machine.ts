@@ -3,7 +3,7 @@
 // A transfer between banks runs preparing -> deciding -> delivering; inside one bank it is a single message and ends with
 // the bank's answer. The decision log's compare-and-set, not this machine, has the last word on every outcome.
 
-import { ATTEMPT_MAX, banksOf, decisionOf, differingField } from './vocabulary.ts';
+import { ATTEMPT_MAX, banksOf, decisionOf, differingField, isInsideOneBank } from './vocabulary.ts';
 import type {
   BankName, Decision, DecisionRow, Proposal, Reason, Silence, TransferRequest, TransientReason, Verdict, Vote,
 } from './vocabulary.ts';
@@ -23,9 +23,9 @@ export type CoordinatorState =
       readonly request: TransferRequest;
       readonly attempt: number;
       /** Present when a bank said that the id is taken: what to tell the client after the abort. */
-      readonly mismatch?: string;
+      readonly mismatch?: string | undefined;
       /** Present when a bank declined: whether it had done so before. */
-      readonly replayed?: boolean;
+      readonly replayed?: boolean | undefined;
     }
   /** The decision is durable; these banks have not acknowledged it. */
   | { readonly kind: 'delivering'; readonly decision: Decision; readonly remaining: readonly BankName[]; readonly ownsRow: boolean }
@@ -63,15 +63,17 @@ export type CoordinatorMessage =
  */
 export interface CoordinatorStep {
   readonly state: CoordinatorState;
-  readonly persist?: Proposal;
+  readonly persist?: Proposal | undefined;
   readonly send: readonly CoordinatorMessage[];
-  readonly reply?: TransferResult;
+  readonly reply?: TransferResult | undefined;
   /** Every bank has acknowledged the decision of the log's row at this attempt: the log may forget to deliver it. */
-  readonly finished?: number;
+  readonly finished?: number | undefined;
 }
 
 const NOTHING: readonly CoordinatorMessage[] = [];
+const NO_BANK: readonly BankName[] = [];
 const ENDED: CoordinatorState = { kind: 'ended' };
+const COMMITTED: Verdict = { outcome: 'committed' };
 
 /** Starts a transfer, or its next attempt, from what the log holds for the id; or answers at once from the log. */
 export function beginTransfer(request: TransferRequest, row: DecisionRow | undefined): CoordinatorStep {
@@ -80,7 +82,7 @@ export function beginTransfer(request: TransferRequest, row: DecisionRow | undef
   const attempt = row === undefined ? 1 : row.attempt + 1;
   if (attempt > ATTEMPT_MAX) return answer({ kind: 'not-applied', why: 'fenced' });
   const send = banksOf(request.body).map((bank) => ({ kind: 'prepare' as const, bank, attempt }));
-  return { state: { kind: 'preparing', request, attempt, prepared: [] }, send };
+  return stepTo({ kind: 'preparing', request, attempt, prepared: NO_BANK }, { send });
 }
 
 /** Takes up the delivery of a decision that the log holds from an earlier life of this gateway. */
@@ -94,32 +96,30 @@ export function resumeDelivery(row: DecisionRow): CoordinatorStep {
 export function stepCoordinator(state: CoordinatorState, input: CoordinatorInput): CoordinatorStep {
   switch (input.kind) {
     case 'vote':
-      return state.kind === 'preparing' && state.attempt === input.attempt ? onVote(state, input.bank, input.vote) : same(state);
+      return state.kind === 'preparing' && state.attempt === input.attempt ? onVote(state, input.bank, input.vote) : stepTo(state);
     case 'expired':
-      return state.kind === 'preparing' && state.attempt === input.attempt ? onExpired(state) : same(state);
+      return state.kind === 'preparing' && state.attempt === input.attempt ? onExpired(state) : stepTo(state);
     case 'decided':
-      return state.kind === 'deciding' ? onDecided(state, input.row) : same(state);
+      return state.kind === 'deciding' ? onDecided(state, input.row) : stepTo(state);
     case 'acknowledged':
-      return state.kind === 'delivering' && state.decision.attempt === input.attempt ? onAcknowledged(state, input.bank) : same(state);
+      return state.kind === 'delivering' && state.decision.attempt === input.attempt ? onAcknowledged(state, input.bank) : stepTo(state);
   }
 }
 
 type Preparing = CoordinatorState & { kind: 'preparing' };
 
 function onExpired(state: Preparing): CoordinatorStep {
-  if (banksOf(state.request.body).length === 1) return answer({ kind: 'unknown' });
+  if (isInsideOneBank(state.request.body)) return answer({ kind: 'unknown' });
   return propose(state, { outcome: 'aborted', why: 'timeout' });
 }
 
 function onVote(state: Preparing, bank: BankName, vote: Vote | Silence): CoordinatorStep {
-  const banks = banksOf(state.request.body);
-  if (banks.length === 1) return answer(onePhaseResult(vote));
+  const { request, attempt, prepared } = state;
+  if (isInsideOneBank(request.body)) return answer(onePhaseResult(vote));
   switch (vote.kind) {
-    case 'yes': {
-      if (state.prepared.includes(bank)) return same(state);
-      const prepared = [...state.prepared, bank];
-      return prepared.length === banks.length ? propose(state, { outcome: 'committed' }) : same({ ...state, prepared });
-    }
+    case 'yes':
+      if (prepared.includes(bank)) return stepTo(state);
+      return prepared.length === 0 ? stepTo({ kind: 'preparing', request, attempt, prepared: [bank] }) : propose(state, COMMITTED);
     case 'committed':
       // Applied under another coordinator: this attempt holds nothing anywhere, so there is nothing to abort.
       return answer({ kind: 'succeeded', replayed: true, ...timesOf(vote.atMs) });
@@ -129,7 +129,7 @@ function onVote(state: Preparing, bank: BankName, vote: Vote | Silence): Coordin
       // No fence of an honest coordinator is there: as if the bank had not answered.
       if (vote.fence > ATTEMPT_MAX) return propose(state, { outcome: 'aborted', why: 'unreachable' });
       // Bury everything up to the fence, so that the next attempt is above it.
-      return propose({ ...state, attempt: Math.max(state.attempt, vote.fence) }, { outcome: 'aborted', why: 'fenced' });
+      return propose({ ...state, attempt: Math.max(attempt, vote.fence) }, { outcome: 'aborted', why: 'fenced' });
     case 'mismatch':
       return propose(state, { outcome: 'aborted', why: 'mismatch' }, { mismatch: vote.field });
     case 'busy':
@@ -142,9 +142,10 @@ function onVote(state: Preparing, bank: BankName, vote: Vote | Silence): Coordin
   }
 }
 
-function propose(state: Preparing, verdict: Verdict, told: { mismatch?: string; replayed?: boolean } = {}): CoordinatorStep {
-  const { request, attempt } = state;
-  return { state: { kind: 'deciding', request, attempt, ...told }, persist: { ...request, attempt, verdict }, send: NOTHING };
+function propose({ request, attempt }: Preparing, verdict: Verdict, { mismatch, replayed }: { mismatch?: string; replayed?: boolean } = {}): CoordinatorStep {
+  const { id, fingerprint, key, body, createdAtMs } = request;
+  const persist: Proposal = { id, fingerprint, key, body, createdAtMs, attempt, verdict };
+  return stepTo({ kind: 'deciding', request, attempt, mismatch, replayed }, { persist });
 }
 
 function onDecided(state: CoordinatorState & { kind: 'deciding' }, row: DecisionRow): CoordinatorStep {
@@ -152,25 +153,24 @@ function onDecided(state: CoordinatorState & { kind: 'deciding' }, row: Decision
   if (row.fingerprint !== request.fingerprint) {
     // The log decided another body under this id: what this attempt holds is released, and the row is not ours to finish.
     const decision: Decision = { outcome: 'aborted', attempt, fingerprint: request.fingerprint };
-    return { ...deliver(request, decision, false), reply: mismatchOf(row, request) };
+    return deliver(request, decision, false, mismatchOf(row, request));
   }
-  const delivery = deliver(request, decisionOf(row), true);
-  if (row.verdict.outcome === 'aborted' && state.mismatch !== undefined) {
-    return { ...delivery, reply: { kind: 'mismatch', field: state.mismatch } };
-  }
-  return { ...delivery, reply: resultOf(row, state.replayed ?? false) };
+  const isMismatch = row.verdict.outcome === 'aborted' && state.mismatch !== undefined;
+  const reply: TransferResult = isMismatch ? { kind: 'mismatch', field: state.mismatch } : resultOf(row, state.replayed ?? false);
+  return deliver(request, decisionOf(row), true, reply);
 }
 
-function deliver(request: TransferRequest, decision: Decision, ownsRow: boolean): CoordinatorStep {
+function deliver(request: TransferRequest, decision: Decision, ownsRow: boolean, reply?: TransferResult): CoordinatorStep {
   const remaining = banksOf(request.body);
   const send = remaining.map((bank) => ({ kind: 'decide' as const, bank, decision }));
-  return { state: { kind: 'delivering', decision, remaining, ownsRow }, send };
+  return stepTo({ kind: 'delivering', decision, remaining, ownsRow }, { send, reply });
 }
 
 function onAcknowledged(state: CoordinatorState & { kind: 'delivering' }, bank: BankName): CoordinatorStep {
+  const { decision, ownsRow } = state;
   const remaining = state.remaining.filter((other) => other !== bank);
-  if (remaining.length > 0) return same({ ...state, remaining });
-  return state.ownsRow ? { state: ENDED, send: NOTHING, finished: state.decision.attempt } : { state: ENDED, send: NOTHING };
+  if (remaining.length > 0) return stepTo({ kind: 'delivering', decision, remaining, ownsRow });
+  return stepTo(ENDED, { finished: ownsRow ? decision.attempt : undefined });
 }
 
 /** The bank's answer is the outcome: it applied or declined in one durable write. Silence leaves it unknown. */
@@ -217,9 +217,10 @@ function timesOf(atMs: number | undefined): { createdAtMs?: number; decidedAtMs?
 }
 
 function answer(reply: TransferResult): CoordinatorStep {
-  return { state: ENDED, send: NOTHING, reply };
+  return stepTo(ENDED, { reply });
 }
 
-function same(state: CoordinatorState): CoordinatorStep {
-  return { state, send: NOTHING };
+/** Steps are all of one shape: they are read for every message of every payment. */
+function stepTo(state: CoordinatorState, { persist, send = NOTHING, reply, finished }: Partial<CoordinatorStep> = {}): CoordinatorStep {
+  return { state, persist, send, reply, finished };
 }

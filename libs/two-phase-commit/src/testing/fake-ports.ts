@@ -112,7 +112,7 @@ export function createScriptedLink(): ScriptedLink {
     legs, decisions, down,
     admit: (bank) => (down.has(bank) ? 'unreachable' : 'ready'),
     prepare: (bank, leg, onVote) => void legs.push({ bank, leg, vote: onVote }),
-    decide: (bank, id, decision, onAcknowledged) => void decisions.push({ bank, id, decision, acknowledge: onAcknowledged }),
+    decide: (bank, { id }, decision, onAcknowledged) => void decisions.push({ bank, id, decision, acknowledge: onAcknowledged }),
   };
 }
 

@@ -47,7 +47,7 @@ export function bootGateway(world: World, disk: DecisionDisk, exclusive: boolean
   const link: BankLink = {
     admit: (bank) => lines.get(bank)?.admit() ?? 'unreachable',
     prepare: (bank, leg, onVote) => lineOf(bank).prepare(leg, onVote),
-    decide: (bank, id, decision, onAcknowledged) => lineOf(bank).decide(id, decision, onAcknowledged),
+    decide: (bank, request, decision, onAcknowledged) => lineOf(bank).decide(request, decision, onAcknowledged),
   };
   const coordinator = createCoordinator({ log, link, clock, prepareTimeoutMs, settleWaitMs, recoveredPerBankMax });
   void coordinator.recover().then(() => {
@@ -65,7 +65,7 @@ export function bootGateway(world: World, disk: DecisionDisk, exclusive: boolean
         }).then((votes): readonly (Vote | Silence)[] => (votes.length < sent.length ? [...votes, { kind: 'unreachable' }] : votes));
       },
       decide: (decisions, timeoutMs) => {
-        const sent = decisions.map(({ id, decision }) => ({ id, log: disk.logId, decision }));
+        const sent = decisions.map(({ request: { id }, decision }) => ({ id, log: disk.logId, decision }));
         return world.network.call(life, bank, {
           what: () => `decide ${sent.map(({ id, decision }) => `${id.slice(-4)}#${decision.attempt} ${decision.outcome}`).join(', ')}`,
           timeoutMs,

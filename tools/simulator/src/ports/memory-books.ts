@@ -155,13 +155,8 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
   return {
     bank: disk.bank,
     legs(ids) {
-      const found = new Map<TransferId, StoredLeg>();
-      for (const id of ids) {
-        requireId(id);
-        const leg = disk.legs.get(id);
-        if (leg !== undefined) found.set(id, leg);
-      }
-      return found;
+      ids.forEach(requireId);
+      return ids.map((id) => disk.legs.get(id));
     },
     transfer: (id) => disk.legs.get(id),
     preparedLegs: () => prepared().sort((one, other) => (one.id < other.id ? -1 : 1)),

@@ -424,7 +424,7 @@ export interface InquireDecisionsRequest {
 
 export interface Inquiry {
   /** 16 bytes. */
-  transferId: Buffer;
+  transferId: Uint8Array;
   attempt: number;
   /** When the attempt may be given up, as the Prepare said. */
   deadlineUnixMs: bigint;
@@ -3192,7 +3192,7 @@ export const InquireDecisionsRequest: MessageFns<InquireDecisionsRequest> = {
 
 function createBaseInquiry(): Inquiry {
   return {
-    transferId: Buffer.alloc(0),
+    transferId: new Uint8Array(0),
     attempt: 0,
     deadlineUnixMs: 0n,
     from: undefined,
@@ -3249,7 +3249,7 @@ export const Inquiry: MessageFns<Inquiry> = {
               break;
             }
 
-            message.transferId = Buffer.from(reader.bytes());
+            message.transferId = reader.bytes();
             continue;
           }
           case 2: {
@@ -3315,10 +3315,10 @@ export const Inquiry: MessageFns<Inquiry> = {
   fromJSON(object: any): Inquiry {
     return {
       transferId: isSet(object.transferId)
-        ? Buffer.from(bytesFromBase64(object.transferId))
+        ? bytesFromBase64(object.transferId)
         : isSet(object.transfer_id)
-        ? Buffer.from(bytesFromBase64(object.transfer_id))
-        : Buffer.alloc(0),
+        ? bytesFromBase64(object.transfer_id)
+        : new Uint8Array(0),
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
       deadlineUnixMs: isSet(object.deadlineUnixMs)
         ? BigInt(object.deadlineUnixMs)
@@ -3363,7 +3363,7 @@ export const Inquiry: MessageFns<Inquiry> = {
   },
   fromPartial(object: DeepPartial<Inquiry>): Inquiry {
     const message = createBaseInquiry();
-    message.transferId = object.transferId ?? Buffer.alloc(0);
+    message.transferId = object.transferId ?? new Uint8Array(0);
     message.attempt = object.attempt ?? 0;
     message.deadlineUnixMs = (object.deadlineUnixMs !== undefined && object.deadlineUnixMs !== null)
       ? BigInt(object.deadlineUnixMs)
@@ -4297,11 +4297,28 @@ export interface PeerServiceClient<CallOptionsExt = {}> {
 }
 
 function bytesFromBase64(b64: string): Uint8Array {
-  return Uint8Array.from(globalThis.Buffer.from(b64, "base64"));
+  if ((globalThis as any).Buffer) {
+    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
+  } else {
+    const bin = globalThis.atob(b64);
+    const arr = new Uint8Array(bin.length);
+    for (let i = 0; i < bin.length; ++i) {
+      arr[i] = bin.charCodeAt(i);
+    }
+    return arr;
+  }
 }
 
 function base64FromBytes(arr: Uint8Array): string {
-  return globalThis.Buffer.from(arr).toString("base64");
+  if ((globalThis as any).Buffer) {
+    return (globalThis as any).Buffer.from(arr).toString("base64");
+  } else {
+    const bin: string[] = [];
+    arr.forEach((byte) => {
+      bin.push(globalThis.String.fromCharCode(byte));
+    });
+    return globalThis.btoa(bin.join(""));
+  }
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
