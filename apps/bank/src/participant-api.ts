@@ -4,10 +4,10 @@ import type { Grants } from '@strife/auth';
 import { declineReasonToWire, gatewayOfLog, rpcError } from '@strife/service';
 import type { ServiceContext } from '@strife/service';
 import { Acknowledgement, Side, VoteKind } from '@strife/stubs/bank';
-import type { Leg, ParticipantServiceImplementation, PrepareRequest, Vote as WireVote } from '@strife/stubs/bank';
+import type { Decision, Leg, ParticipantServiceImplementation, PrepareRequest, Vote as WireVote } from '@strife/stubs/bank';
 import { DeclineReason } from '@strife/stubs/type';
 import { OverloadedError } from '@strife/two-phase-commit';
-import type { BankName, Participant, PrepareCommand, Vote } from '@strife/two-phase-commit';
+import type { BankName, DecideAnswer, DecideCommand, Participant, PrepareCommand, Vote } from '@strife/two-phase-commit';
 import { Status } from 'nice-grpc-common';
 import { readDecision, readLeg } from './leg-requests.ts';
 
@@ -36,7 +36,9 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
       const { logId, legs } = request;
       checkOwner(logId, peer.name);
       checkBatch('legs', legs.length);
+      if (request.decisions.length > 0) checkBatch('decisions', request.decisions.length);
       if (request.grants.length > legs.length) throw invalid('grants', 'must not be more than there are legs');
+      const decisions = commandsOf(logId, request.decisions);
       const accounts = await accountsOf(request);
       const votes: WireVote[] = new Array(legs.length);
       const commands: PrepareCommand[] = [];
@@ -50,25 +52,36 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
           positions.push(position);
         }
       });
-      const answers = commands.length === 0 ? [] : await participant.prepare(commands).catch(refuseOverload);
+      // Asked in one turn, so that both are one write.
+      const [answers, acknowledgements] = await Promise.all([
+        commands.length === 0 ? [] : participant.prepare(commands),
+        decisions.length === 0 ? [] : participant.decide(decisions),
+      ]).catch(refuseOverload);
       answers.forEach((vote, index) => {
         votes[positions[index]!] = voteToWire(vote);
       });
-      return { votes };
+      return { votes, acknowledgements: acknowledgements.map(acknowledgementToWire) };
     },
 
     async decide({ logId, decisions }, { peer }) {
       checkOwner(logId, peer.name);
       checkBatch('decisions', decisions.length);
-      const commands = decisions.map((decision, index) => {
-        const read = readDecision(decision, logId);
-        if (read.kind === 'wrong') throw invalid(`decisions[${index}].${read.field}`, 'is malformed');
-        return read.value;
-      });
-      const answers = await participant.decide(commands).catch(refuseOverload);
-      return { acknowledgements: answers.map((answer) => (answer === 'acknowledged' ? Acknowledgement.DONE : Acknowledgement.REFUSED)) };
+      const answers = await participant.decide(commandsOf(logId, decisions)).catch(refuseOverload);
+      return { acknowledgements: answers.map(acknowledgementToWire) };
     },
   };
+}
+
+function commandsOf(logId: string, decisions: readonly Decision[]): DecideCommand[] {
+  return decisions.map((decision, index) => {
+    const read = readDecision(decision, logId);
+    if (read.kind === 'wrong') throw invalid(`decisions[${index}].${read.field}`, 'is malformed');
+    return read.value;
+  });
+}
+
+function acknowledgementToWire(answer: DecideAnswer): Acknowledgement {
+  return answer === 'acknowledged' ? Acknowledgement.DONE : Acknowledgement.REFUSED;
 }
 
 /** Only a debit needs the payer's word; anybody may be paid. */

@@ -97,7 +97,7 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
   return {
     admit: (bank) => lines.get(bank)?.admit() ?? 'unreachable',
     prepare: (bank, leg, onVote) => lineOf(bank).prepare(leg, onVote),
-    decide: (bank, request, decision, onAcknowledged) => lineOf(bank).decide(request, decision, onAcknowledged),
+    decide: (bank, request, decision, haste, onAcknowledged) => lineOf(bank).decide(request, decision, haste, onAcknowledged),
     find(bank) {
       const peer = peers.get(bank);
       if (peer !== undefined && reachable.has(bank)) return peer.reads;

@@ -30,30 +30,39 @@ const failWith = (code: Status) => (): Promise<never> => Promise.reject(new Clie
 describe('the port to a bank', () => {
   it('sends each grant once, and none for credits', async () => {
     let sent: PrepareRequest | undefined;
-    const port = portOver({ prepare: (request) => ((sent = request), Promise.resolve({ votes: [yes, yes, yes, yes] })) });
-    await port.prepare([leg(1, 'grant-a'), leg(2, 'grant-b'), leg(3, 'grant-a'), leg(4, 'grant-c', 'credit')], 100);
+    const port = portOver({ prepare: (request) => ((sent = request), Promise.resolve({ votes: [yes, yes, yes, yes], acknowledgements: [] })) });
+    await port.send({ legs: [leg(1, 'grant-a'), leg(2, 'grant-b'), leg(3, 'grant-a'), leg(4, 'grant-c', 'credit')], decisions: [] }, 100);
     expect([sent?.logId, sent?.grants]).toEqual(['log-1', ['grant-a', 'grant-b']]);
     expect(sent?.legs.map(({ grantIndex }) => grantIndex)).toEqual([0, 1, 0, 0]);
   });
 
   it('takes a missing vote for no vote', async () => {
-    const port = portOver({ prepare: () => Promise.resolve({ votes: [yes] }) });
-    expect(await port.prepare([leg(1, 'a'), leg(2, 'a')], 100)).toEqual([{ kind: 'yes' }, { kind: 'unreachable' }]);
+    const port = portOver({ prepare: () => Promise.resolve({ votes: [yes], acknowledgements: [] }) });
+    const { votes } = await port.send({ legs: [leg(1, 'a'), leg(2, 'a')], decisions: [] }, 100);
+    expect(votes).toEqual([{ kind: 'yes' }, { kind: 'unreachable' }]);
   });
 
   it('does not take a bare status for the word of the bank that nothing was done', async () => {
     for (const code of [Status.RESOURCE_EXHAUSTED, Status.UNAVAILABLE]) {
-      const failure = await portOver({ prepare: failWith(code) }).prepare([leg(1, 'a')], 100).catch((error: unknown) => error);
+      const failure = await portOver({ prepare: failWith(code) }).send({ legs: [leg(1, 'a')], decisions: [] }, 100).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(ClientError);
       expect(failure).not.toBeInstanceOf(OverloadedError);
     }
   });
 
+  const acknowledgements = [Acknowledgement.DONE, Acknowledgement.REFUSED, Acknowledgement.UNSPECIFIED];
+  const decision = { outcome: 'committed' as const, attempt: 1, fingerprint: leg(1, 'a').leg.request.fingerprint };
+  const decisions = [1, 2, 3].map((index) => ({ request: leg(index, 'a').leg.request, decision }));
+
   it('takes only a clear acknowledgement for one', async () => {
-    const acknowledgements = [Acknowledgement.DONE, Acknowledgement.REFUSED, Acknowledgement.UNSPECIFIED];
     const port = portOver({ decide: () => Promise.resolve({ acknowledgements }) });
-    const decision = { outcome: 'committed' as const, attempt: 1, fingerprint: leg(1, 'a').leg.request.fingerprint };
-    const decisions = [1, 2, 3].map((index) => ({ request: leg(index, 'a').leg.request, decision }));
-    expect(await port.decide(decisions, 100)).toEqual(['acknowledged', 'refused', undefined]);
+    expect(await port.send({ legs: [], decisions }, 100)).toEqual({ votes: [], answers: ['acknowledged', 'refused', undefined] });
+  });
+
+  it('sends decisions along with legs, in one call', async () => {
+    let sent: PrepareRequest | undefined;
+    const port = portOver({ prepare: (request) => ((sent = request), Promise.resolve({ votes: [yes], acknowledgements })) });
+    expect(await port.send({ legs: [leg(4, 'a')], decisions }, 100)).toEqual({ votes: [{ kind: 'yes' }], answers: ['acknowledged', 'refused', undefined] });
+    expect([sent?.legs.length, sent?.decisions.length]).toEqual([1, 3]);
   });
 });

@@ -2,7 +2,7 @@
 
 import { withTimeLimit } from '@strife/service';
 import { Acknowledgement } from '@strife/stubs/bank';
-import type { DecideRequest, ParticipantServiceClient, PrepareRequest } from '@strife/stubs/bank';
+import type { Decision, ParticipantServiceClient, PrepareRequest } from '@strife/stubs/bank';
 import { OverloadedError } from '@strife/two-phase-commit';
 import type { BankPort, DecideAnswer, DecisionToDeliver, LogId, PrepareLeg } from '@strife/two-phase-commit';
 import { describeFailure, isOverloaded } from './call-failures.ts';
@@ -11,24 +11,23 @@ import { encodeDecision, encodeLeg, voteFrom } from './participant-wire.ts';
 /** Calls in the name of the log `logId`. A call that fails rejects with the failure, or with OverloadedError where the bank's own word says so. */
 export function createBankPort(client: Pick<ParticipantServiceClient, 'prepare' | 'decide'>, logId: LogId): BankPort {
   return {
-    async prepare(legs, timeoutMs) {
+    async send({ legs, decisions }, timeoutMs) {
       try {
-        const request = prepareRequest(logId, legs);
-        const { votes } = await withTimeLimit(timeoutMs, (signal) => client.prepare(request, { signal }));
-        return legs.map((_, index) => voteFrom(votes[index]));
+        if (legs.length === 0) {
+          const { acknowledgements } = await withTimeLimit(timeoutMs, (signal) => client.decide({ logId, decisions: decisionsToWire(decisions) }, { signal }));
+          return { votes: [], answers: acknowledgements.map(answerFrom) };
+        }
+        const request = prepareRequest(logId, legs, decisions);
+        const { votes, acknowledgements } = await withTimeLimit(timeoutMs, (signal) => client.prepare(request, { signal }));
+        return { votes: legs.map((_, index) => voteFrom(votes[index])), answers: acknowledgements.map(answerFrom) };
       } catch (error) {
         throw isOverloaded(error) ? new OverloadedError(describeFailure(error), { cause: error }) : error;
       }
     },
-    async decide(decisions, timeoutMs) {
-      const request = decideRequest(logId, decisions);
-      const { acknowledgements } = await withTimeLimit(timeoutMs, (signal) => client.decide(request, { signal }));
-      return acknowledgements.map(answerFrom);
-    },
   };
 }
 
-function prepareRequest(logId: LogId, batch: readonly { readonly leg: PrepareLeg }[]): PrepareRequest {
+function prepareRequest(logId: LogId, batch: readonly { readonly leg: PrepareLeg }[], decisions: readonly DecisionToDeliver[]): PrepareRequest {
   const grantIndexes = new Map<string, number>();
   const legs = batch.map(({ leg }) => {
     let grantIndex = 0;
@@ -38,11 +37,11 @@ function prepareRequest(logId: LogId, batch: readonly { readonly leg: PrepareLeg
     }
     return encodeLeg(leg, grantIndex);
   });
-  return { logId, grants: [...grantIndexes.keys()], legs };
+  return { logId, grants: [...grantIndexes.keys()], legs, decisions: decisionsToWire(decisions) };
 }
 
-function decideRequest(logId: LogId, batch: readonly DecisionToDeliver[]): DecideRequest {
-  return { logId, decisions: batch.map(({ request, decision }) => encodeDecision(request, decision)) };
+function decisionsToWire(batch: readonly DecisionToDeliver[]): Decision[] {
+  return batch.map(({ request, decision }) => encodeDecision(request, decision));
 }
 
 function answerFrom(acknowledgement: Acknowledgement): DecideAnswer | undefined {

@@ -7,7 +7,7 @@ import { wholeMessages } from './whole-messages.ts';
 describe('a service with whole messages', () => {
   it('encodes and decodes them as the service itself does', () => {
     const { requestType, ...rest } = wholeMessages(ParticipantServiceDefinition, 'prepare').methods.prepare;
-    const request: PrepareRequest = { logId: 'g1.one', grants: ['grant'], legs: [] };
+    const request: PrepareRequest = { logId: 'g1.one', grants: ['grant'], legs: [], decisions: [] };
     expect(requestType.encode(request).finish()).toEqual(PrepareRequest.encode(request).finish());
     expect(requestType.decode(PrepareRequest.encode(request).finish())).toEqual(request);
     expect(rest).toMatchObject({ name: 'Prepare', requestStream: false, responseStream: false });

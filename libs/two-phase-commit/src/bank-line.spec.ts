@@ -2,22 +2,20 @@
 
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { createBankLine } from './bank-line.ts';
-import type { BankLine, BankPort, DecisionToDeliver } from './bank-line.ts';
+import type { BankLine, BankPort, Flight, FlightAnswer } from './bank-line.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { OverloadedError } from './participant.ts';
-import type { DecideAnswer } from './participant.ts';
-import type { Clock, PrepareLeg } from './ports.ts';
+import type { Clock, Haste, PrepareLeg } from './ports.ts';
 import type { Silence, Vote } from './protocol/vocabulary.ts';
 
-interface Call<Item, Answer> {
-  readonly items: readonly Item[];
+interface Call extends Flight {
   readonly timeoutMs: number;
-  reply(answers: readonly Answer[]): void;
+  /** One of each list for each that the call carries, or fewer. */
+  reply(votes: readonly (Vote | Silence)[], answers?: FlightAnswer['answers']): void;
   fail(error?: Error): void;
 }
 
-let prepares: Call<{ readonly leg: PrepareLeg }, Vote | Silence>[];
-let decides: Call<DecisionToDeliver, DecideAnswer | undefined>[];
+let calls: Call[];
 let timers: (() => void)[];
 let nowMs: number;
 let trouble: number;
@@ -35,7 +33,7 @@ const clock: Clock = {
 };
 
 beforeEach(() => {
-  [prepares, decides, timers, nowMs, trouble, refused] = [[], [], [], 1000, 0, 0];
+  [calls, timers, nowMs, trouble, refused] = [[], [], 1000, 0, 0];
   line = createBankLine({
     clock, prepareTimeoutMs: 2000, random: () => 1,
     onTrouble: () => (trouble += 1), onRecovery: () => undefined, onRefused: () => (refused += 1),
@@ -44,11 +42,31 @@ beforeEach(() => {
 });
 
 function port(): BankPort {
-  const answered = <Item, Answer>(calls: Call<Item, Answer>[]) => (items: readonly Item[], timeoutMs: number) =>
-    new Promise<readonly Answer[]>((resolve, reject) => {
-      calls.push({ items: [...items], timeoutMs, reply: resolve, fail: (error = new Error('told to')) => reject(error) });
-    });
-  return { prepare: answered(prepares), decide: answered(decides) };
+  return {
+    send: ({ legs, decisions }, timeoutMs) =>
+      new Promise((resolve, reject) => {
+        calls.push({
+          legs: [...legs], decisions: [...decisions], timeoutMs,
+          reply: (votes, answers = []) => resolve({ votes, answers }),
+          fail: (error = new Error('told to')) => reject(error),
+        });
+      }),
+  };
+}
+
+/** What each call carried: legs and decisions. */
+function carried(): [number, number][] {
+  return calls.map(({ legs, decisions }) => [legs.length, decisions.length]);
+}
+
+function decideOne(index: number, haste: Haste = 'now', onAcknowledged: () => void = () => undefined): void {
+  const { request } = leg(index);
+  line.decide(request, { outcome: 'committed', attempt: 1, fingerprint: request.fingerprint }, haste, onAcknowledged);
+}
+
+function timeIsUp(): Promise<void> {
+  for (const timer of timers.splice(0)) timer();
+  return turn();
 }
 
 function leg(index: number): PrepareLeg {
@@ -69,7 +87,7 @@ describe('flights', () => {
   it('sends what comes up in one turn as one call, at once', async () => {
     prepareMany(0, 100);
     await turn();
-    expect(prepares.map(({ items }) => items.length)).toEqual([100]);
+    expect(carried()).toEqual([[100, 0]]);
   });
 
   it('keeps two calls in flight and gathers the rest until one returns', async () => {
@@ -77,19 +95,44 @@ describe('flights', () => {
       prepareMany(wave * 10, 10);
       await turn();
     }
-    expect(prepares.map(({ items }) => items.length)).toEqual([10, 10]);
-    prepares[0]!.reply(new Array(10).fill(yes));
+    expect(carried()).toEqual([[10, 0], [10, 0]]);
+    calls[0]!.reply(new Array(10).fill(yes));
     await turn();
-    expect(prepares.map(({ items }) => items.length)).toEqual([10, 10, 30]);
+    expect(carried()).toEqual([[10, 0], [10, 0], [30, 0]]);
   });
 
-  it('lets legs and decisions fly together, each with a deadline of its own', async () => {
+  it('lets legs and decisions fly together, in one call, which may take as long as legs may', async () => {
     prepareMany(1, 3);
-    line.decide(leg(4).request, { outcome: 'committed', attempt: 1, fingerprint: leg(4).request.fingerprint }, () => undefined);
+    decideOne(4);
     await turn();
-    expect([prepares.map(({ items, timeoutMs }) => [items.length, timeoutMs]), decides.map(({ items, timeoutMs }) => [items.length, timeoutMs])]).toEqual([
-      [[3, 2100]], [[1, 5000]],
-    ]);
+    expect([carried(), calls[0]!.timeoutMs]).toEqual([[[3, 1]], 2100]);
+  });
+
+  it('gives decisions alone longer', async () => {
+    decideOne(1);
+    await turn();
+    expect([carried(), calls[0]!.timeoutMs]).toEqual([[[0, 1]], 5000]);
+  });
+
+  it('keeps a decision that nobody waits for until legs take it along', async () => {
+    let acknowledged = 0;
+    decideOne(1, 'soon', () => (acknowledged += 1));
+    await turn();
+    expect(carried()).toEqual([]);
+    prepareMany(2, 1);
+    await turn();
+    calls[0]!.reply([yes], ['acknowledged']);
+    await turn();
+    await timeIsUp();
+    expect([carried(), acknowledged]).toEqual([[[1, 1]], 1]);
+  });
+
+  it('sends a decision that nobody waits for by itself where no legs come', async () => {
+    decideOne(1, 'soon');
+    decideOne(2, 'soon');
+    await turn();
+    await timeIsUp();
+    expect(carried()).toEqual([[0, 2]]);
   });
 });
 
@@ -97,18 +140,17 @@ describe('failures', () => {
   it('never sends a leg twice: a failed call leaves its votes unknown', async () => {
     const votes = prepareMany(0, 2);
     await turn();
-    prepares[0]!.fail();
+    calls[0]!.fail();
     await turn();
-    for (const timer of timers.splice(0)) timer();
-    await turn();
+    await timeIsUp();
     expect(votes).toEqual([{ kind: 'unreachable' }, { kind: 'unreachable' }]);
-    expect([prepares.length, trouble]).toEqual([1, 1]);
+    expect([calls.length, trouble]).toEqual([1, 1]);
   });
 
   it('calls what an overloaded bank did not look at unsent', async () => {
     const votes = prepareMany(0, 1);
     await turn();
-    prepares[0]!.fail(new OverloadedError('full'));
+    calls[0]!.fail(new OverloadedError('full'));
     await turn();
     expect(votes).toEqual([{ kind: 'unsent' }]);
   });
@@ -120,64 +162,78 @@ describe('failures', () => {
     }
     const votes = prepareMany(9, 1);
     nowMs += 2000;
-    prepares[0]!.reply([yes]);
+    calls[0]!.reply([yes]);
     await turn();
     expect(votes).toEqual([{ kind: 'unsent' }]);
-    expect(prepares).toHaveLength(2);
+    expect(calls).toHaveLength(2);
   });
 
   it('repeats a decision until the bank acknowledges it, in order, and calls back once', async () => {
     let acknowledged = 0;
-    const { request } = leg(1);
-    line.decide(request, { outcome: 'committed', attempt: 1, fingerprint: request.fingerprint }, () => (acknowledged += 1));
+    decideOne(1, 'now', () => (acknowledged += 1));
     await turn();
-    decides[0]!.fail();
+    calls[0]!.fail();
     await turn();
-    expect(decides.length).toBe(1);
-    for (const timer of timers.splice(0)) timer();
+    expect(calls.length).toBe(1);
+    await timeIsUp();
+    calls[1]!.reply([], []);
     await turn();
-    decides[1]!.reply([]);
-    await turn();
-    for (const timer of timers.splice(0)) timer();
-    await turn();
-    decides[2]!.reply(['acknowledged']);
+    await timeIsUp();
+    calls[2]!.reply([], ['acknowledged']);
     await turn();
     expect([acknowledged, refused]).toEqual([1, 0]);
   });
 
+  it('repeats the decisions of a failed call, and not its legs', async () => {
+    const votes = prepareMany(1, 1);
+    decideOne(2);
+    await turn();
+    calls[0]!.fail();
+    await turn();
+    await timeIsUp();
+    expect([carried(), votes]).toEqual([[[1, 1], [0, 1]], [{ kind: 'unreachable' }]]);
+  });
+
+  it('tells each vote once, and repeats only the decision that the same answer does not acknowledge', async () => {
+    let acknowledged = 0;
+    const votes = prepareMany(1, 1);
+    for (const index of [2, 3]) decideOne(index, 'now', () => (acknowledged += 1));
+    await turn();
+    calls[0]!.reply([yes], ['acknowledged', undefined]);
+    await turn();
+    await timeIsUp();
+    expect([carried(), votes, acknowledged, trouble]).toEqual([[[1, 2], [0, 1]], [yes], 1, 1]);
+    expect(calls[1]!.decisions.map(({ request }) => request.id)).toEqual([leg(3).request.id]);
+  });
+
   it('sets a decision that the bank refuses aside, with one alarm, and does not let it hold up the others', async () => {
     let acknowledged = 0;
-    const decideOne = (index: number): void => {
-      const { request } = leg(index);
-      line.decide(request, { outcome: 'committed', attempt: 1, fingerprint: request.fingerprint }, () => (acknowledged += 1));
-    };
-    decideOne(1);
+    const acknowledge = (): void => void (acknowledged += 1);
+    decideOne(1, 'now', acknowledge);
     await turn();
-    decides[0]!.reply(['refused']);
+    calls[0]!.reply([], ['refused']);
     await turn();
     for (const index of [2, 3]) {
-      decideOne(index);
+      decideOne(index, 'now', acknowledge);
       await turn();
-      decides.at(-1)!.reply(['acknowledged']);
+      calls.at(-1)!.reply([], ['acknowledged']);
       await turn();
     }
-    expect([decides.length, acknowledged, refused]).toEqual([3, 2, 1]);
-    for (const timer of timers.splice(0)) timer();
+    expect([calls.length, acknowledged, refused]).toEqual([3, 2, 1]);
+    await timeIsUp();
+    calls[3]!.reply([], ['refused']);
     await turn();
-    decides[3]!.reply(['refused']);
-    await turn();
-    expect([decides.length, refused]).toEqual([4, 1]);
+    expect([calls.length, refused]).toEqual([4, 1]);
   });
 
   it('keeps decisions for a bank that is gone, and delivers them when it is back', async () => {
     line.connect(undefined);
-    const { request } = leg(1);
-    line.decide(request, { outcome: 'aborted', attempt: 1, fingerprint: request.fingerprint }, () => undefined);
+    decideOne(1);
     const votes = prepareMany(2, 1);
     await turn();
-    expect([line.admit(), decides.length, votes]).toEqual(['unreachable', 0, [{ kind: 'unsent' }]]);
+    expect([line.admit(), calls.length, votes]).toEqual(['unreachable', 0, [{ kind: 'unsent' }]]);
     line.connect(port());
     await turn();
-    expect([line.admit(), decides.length]).toEqual(['ready', 1]);
+    expect([line.admit(), carried()]).toEqual(['ready', [[0, 1]]]);
   });
 });

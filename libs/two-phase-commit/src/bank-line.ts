@@ -1,19 +1,31 @@
 // One bank's line: gathers legs to prepare and decisions to deliver, and sends them in self-clocked flights.
 //
-// An idle line sends at once; a busy one (FLIGHTS_MAX calls under way) gathers until a reply returns. No timers decide what is sent
-// when, but for decisions that did not arrive, which back off, and those that the bank refuses, which are set aside for long.
+// An idle line sends at once; a busy one (FLIGHTS_MAX calls under way) gathers until a reply returns. A flight is one call, with all that
+// waits. Timers are only for decisions: those that nobody waits for give the next legs a moment to take them along, those that did not
+// arrive back off, and those that the bank refuses are set aside for long.
 
 import { OverloadedError } from './participant.ts';
 import type { DecideAnswer } from './participant.ts';
-import type { Clock, PrepareLeg } from './ports.ts';
+import type { Clock, Haste, PrepareLeg } from './ports.ts';
 import type { Decision, Silence, TransferId, TransferRequest, Vote } from './protocol/vocabulary.ts';
 
-/** One way to call a bank. Each call is made at most once, and rejects after `timeoutMs` at the latest. */
-export interface BankPort {
-  /** The votes, in the order of the legs; silence for those that cannot be read. Rejects with `OverloadedError` when the bank did nothing of it. */
-  prepare(legs: readonly { readonly leg: PrepareLeg }[], timeoutMs: number): Promise<readonly (Vote | Silence)[]>;
+/** What one call carries. At least one of the two is not empty. */
+export interface Flight {
+  readonly legs: readonly { readonly leg: PrepareLeg }[];
+  readonly decisions: readonly DecisionToDeliver[];
+}
+
+export interface FlightAnswer {
+  /** In the order of the legs; silence for those that cannot be read. */
+  readonly votes: readonly (Vote | Silence)[];
   /** What the bank says, in the order of the decisions; undefined for those that it says nothing clear about. */
-  decide(decisions: readonly DecisionToDeliver[], timeoutMs: number): Promise<readonly (DecideAnswer | undefined)[]>;
+  readonly answers: readonly (DecideAnswer | undefined)[];
+}
+
+/** One way to call a bank. */
+export interface BankPort {
+  /** Sent at most once. Rejects after `timeoutMs` at the latest, and with `OverloadedError` when the bank held none of the legs. */
+  send(flight: Flight, timeoutMs: number): Promise<FlightAnswer>;
 }
 
 export interface DecisionToDeliver {
@@ -24,7 +36,8 @@ export interface DecisionToDeliver {
 export interface BankLine {
   admit(): 'ready' | 'unreachable' | 'overloaded';
   prepare(leg: PrepareLeg, onVote: (vote: Vote | Silence) => void): void;
-  decide(request: TransferRequest, decision: Decision, onAcknowledged: () => void): void;
+  /** @param haste as in BankLink */
+  decide(request: TransferRequest, decision: Decision, haste: Haste, onAcknowledged: () => void): void;
   /** The bank can be reached through this port from now on, or, undefined, by nobody. Ends any back-off. */
   connect(port: BankPort | undefined): void;
   close(): void;
@@ -57,6 +70,8 @@ const DECIDE_TIMEOUT_MS = 5000;
 const BACK_OFF_MS = 50;
 const BACK_OFF_MAX_MS = 1000;
 const LEG_BYTES = 128;
+/** How long a decision that nobody waits for may wait for a flight of legs. */
+const DECISION_PAUSE_MS = 10;
 
 interface WaitingLeg {
   readonly leg: PrepareLeg;
@@ -65,8 +80,6 @@ interface WaitingLeg {
 
 interface WaitingDecision extends DecisionToDeliver {
   readonly onAcknowledged: () => void;
-  /** The bank has acknowledged or refused it in this flight. */
-  settled: boolean;
   /** The alarm about its refusal was raised. */
   readonly alarmed: boolean;
 }
@@ -82,6 +95,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
   let backOffMs = 0;
   let troubled = false;
   let cancelBackOff: (() => void) | undefined;
+  let cancelPause: (() => void) | undefined;
   let closed = false;
 
   /** At the end of the current turn, so that everything that comes up together flies together. */
@@ -90,6 +104,13 @@ export function createBankLine(options: BankLineOptions): BankLine {
     pumpScheduled = true;
     queueMicrotask(() => {
       pumpScheduled = false;
+      pump();
+    });
+  }
+
+  function pause(): void {
+    cancelPause ??= clock.after(DECISION_PAUSE_MS, () => {
+      cancelPause = undefined;
       pump();
     });
   }
@@ -125,62 +146,57 @@ export function createBankLine(options: BankLineOptions): BankLine {
 
   async function fly(to: BankPort | undefined, legsNow: readonly WaitingLeg[], decisionsNow: WaitingDecision[]): Promise<void> {
     flights += 1;
-    if (to !== undefined) {
-      await Promise.all([
-        legsNow.length === 0 ? undefined : flyLegs(to, legsNow),
-        decisionsNow.length === 0 ? undefined : flyDecisions(to, decisionsNow),
-      ]);
-    }
+    if (to !== undefined) await call(to, legsNow, decisionsNow);
     flights -= 1;
     pump();
   }
 
-  async function flyLegs(to: BankPort, batch: readonly WaitingLeg[]): Promise<void> {
-    let votes: readonly (Vote | Silence)[];
+  async function call(to: BankPort, legsNow: readonly WaitingLeg[], decisionsNow: readonly WaitingDecision[]): Promise<void> {
+    const timeoutMs = legsNow.length > 0 ? prepareTimeoutMs + PREPARE_GRACE_MS : DECIDE_TIMEOUT_MS;
+    let answer: FlightAnswer;
     try {
-      votes = await to.prepare(batch, prepareTimeoutMs + PREPARE_GRACE_MS);
-      answered();
+      answer = await to.send({ legs: legsNow, decisions: decisionsNow }, timeoutMs);
     } catch (error) {
       trouble(error);
       // A bank that says it is overloaded did nothing of the call; after any other failure it may have.
       const silence: Silence = { kind: error instanceof OverloadedError ? 'unsent' : 'unreachable' };
-      votes = batch.map(() => silence);
+      for (const { onVote } of legsNow) onVote(silence);
+      if (decisionsNow.length > 0) again(decisionsNow);
+      return;
     }
-    batch.forEach(({ onVote }, index) => onVote(votes[index]!));
+    legsNow.forEach(({ onVote }, index) => onVote(answer.votes[index]!));
+    const unheard = decisionsNow.filter((waiting, index) => !settle(waiting, answer.answers[index]));
+    if (unheard.length > 0) {
+      trouble(new Error(`${unheard.length} of ${decisionsNow.length} decisions were not acknowledged`));
+      again(unheard);
+      return;
+    }
+    if (decisionsNow.length > 0) endBackOff();
+    answered();
   }
 
-  async function flyDecisions(to: BankPort, batch: WaitingDecision[]): Promise<void> {
-    try {
-      const answers = await to.decide(batch, DECIDE_TIMEOUT_MS);
-      const unheard = batch.filter((waiting, index) => !settle(waiting, answers[index]));
-      if (unheard.length > 0) throw new Error(`${unheard.length} of ${batch.length} decisions were not acknowledged`);
-      endBackOff();
-      answered();
-    } catch (error) {
-      trouble(error);
-      decisions = batch.filter((waiting) => !waiting.settled).concat(decisions);
-      backOff();
-    }
+  function again(unheard: readonly WaitingDecision[]): void {
+    decisions = unheard.concat(decisions);
+    backOff();
   }
 
   /** Whether the bank said what it makes of the decision. */
   function settle(waiting: WaitingDecision, answer: DecideAnswer | undefined): boolean {
-    if (answer === 'acknowledged') {
-      waiting.settled = true;
-      unacknowledged -= 1;
-      waiting.onAcknowledged();
-    } else if (answer === 'refused') {
-      waiting.settled = true;
+    if (answer === undefined) return false;
+    if (answer === 'refused') {
       setAside(waiting);
+      return true;
     }
-    return waiting.settled;
+    unacknowledged -= 1;
+    waiting.onAcknowledged();
+    return true;
   }
 
   /** A decision against what the bank made durable would be refused again and again: it must not hold up the others. */
   function setAside(waiting: WaitingDecision): void {
     if (!waiting.alarmed) onRefused(waiting.request.id, waiting.decision);
     clock.after(REFUSED_AGAIN_MS, () => {
-      decisions.push({ ...waiting, settled: false, alarmed: true });
+      decisions.push({ ...waiting, alarmed: true });
       schedulePump();
     });
   }
@@ -219,10 +235,11 @@ export function createBankLine(options: BankLineOptions): BankLine {
       legs.push({ leg, onVote });
       schedulePump();
     },
-    decide(request, decision, onAcknowledged) {
+    decide(request, decision, haste, onAcknowledged) {
       unacknowledged += 1;
-      decisions.push({ request, decision, onAcknowledged, settled: false, alarmed: false });
-      schedulePump();
+      decisions.push({ request, decision, onAcknowledged, alarmed: false });
+      if (haste === 'now') schedulePump();
+      else pause();
     },
     connect(next) {
       port = next;
@@ -232,6 +249,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
     close() {
       closed = true;
       cancelBackOff?.();
+      cancelPause?.();
     },
   };
 }

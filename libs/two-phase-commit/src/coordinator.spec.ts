@@ -61,7 +61,14 @@ describe('replies', () => {
     await settled();
     await voteYes();
     expect(told.result).toMatchObject({ kind: 'succeeded' });
-    expect(link.decisions).toHaveLength(2);
+    expect(link.decisions.map(({ haste }) => haste)).toEqual(['soon', 'soon']);
+  });
+
+  it('sends decisions at once where anybody waits until they are carried out', async () => {
+    for (const waitFor of ['decided', 'settled'] as const) follow(coordinator.create(requestOf('t1'), 'grant', waitFor));
+    await settled();
+    await voteYes();
+    expect(link.decisions.map(({ haste }) => haste)).toEqual(['now', 'now']);
   });
 
   it('stops waiting for the settling after settleWaitMs', async () => {

@@ -4,7 +4,7 @@ import { answerInquiries } from './answer-inquiries.ts';
 import type { TimedInquiry } from './answer-inquiries.ts';
 import { createExpiryQueue } from './expiry-queue.ts';
 import type { ExpiryTicket } from './expiry-queue.ts';
-import type { BankLink, Clock, DecisionLog, FinishedDelivery, Side } from './ports.ts';
+import type { BankLink, Clock, DecisionLog, FinishedDelivery, Haste, Side } from './ports.ts';
 import { createRecovery } from './recovery.ts';
 import { beginTransfer, resumeDelivery, stepCoordinator } from './protocol/coordinator-machine.ts';
 import type { CoordinatorInput, CoordinatorState, CoordinatorStep, TransferResult } from './protocol/coordinator-machine.ts';
@@ -215,7 +215,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
         link.prepare(bank, leg, (vote) => advance(run, { kind: 'vote', bank, attempt, vote }));
       } else {
         const { decision } = message;
-        via.decide(bank, request, decision, () => advance(run, { kind: 'acknowledged', bank, attempt: decision.attempt }));
+        via.decide(bank, request, decision, hasteOf(run), () => advance(run, { kind: 'acknowledged', bank, attempt: decision.attempt }));
       }
     }
     if (step.reply !== undefined) reply(run, step.reply);
@@ -343,6 +343,11 @@ function isHasty({ order }: Waiter): boolean {
 
 function isUndecided({ state }: Run): boolean {
   return state.kind === 'preparing' || state.kind === 'deciding';
+}
+
+/** Whoever waits until a transfer is settled waits for its decisions; and what is taken up from the log is late already. */
+function hasteOf({ waiters }: Run): Haste {
+  return waiters.length > 0 && waiters.every(isHasty) ? 'soon' : 'now';
 }
 
 /** Whether the run delivers the row, or one that took its place, now or once its own proposal is written. A run that gathers votes may yet end without. */

@@ -3,7 +3,7 @@ export type { Coordinator, CoordinatorOptions, Order, WaitFor } from './coordina
 export { createParticipant, OverloadedError } from './participant.ts';
 export type { DecideAnswer, DecideCommand, DoubtfulLeg, Participant, ParticipantOptions, PrepareCommand } from './participant.ts';
 export { createBankLine } from './bank-line.ts';
-export type { BankLine, BankLineOptions, BankPort, DecisionToDeliver } from './bank-line.ts';
+export type { BankLine, BankLineOptions, BankPort, DecisionToDeliver, Flight, FlightAnswer } from './bank-line.ts';
 export { createInquirer } from './inquirer.ts';
 export type { Inquirer, InquirerOptions } from './inquirer.ts';
 export { fingerprintOf } from './fingerprint.ts';

@@ -69,6 +69,9 @@ export interface PrepareLeg {
   readonly expiresAtMs?: number | undefined;
 }
 
+/** When a decision is first sent: `now`, or, where nobody waits until it is carried out, `soon`, with the next legs for that bank if there are any. */
+export type Haste = 'now' | 'soon';
+
 /** The coordinator's way to the banks. Calls back asynchronously, never from inside `prepare` or `decide`. */
 export interface BankLink {
   /** Whether a leg for this bank would be sent: false is said before anything left the gateway. */
@@ -76,7 +79,7 @@ export interface BankLink {
   /** Sends the leg at most once; calls back exactly once, with the vote or with silence. */
   prepare(bank: BankName, leg: PrepareLeg, onVote: (vote: Vote | Silence) => void): void;
   /** Sends the decision again and again, for ever, until the bank acknowledges it; then calls back once. */
-  decide(bank: BankName, request: TransferRequest, decision: Decision, onAcknowledged: () => void): void;
+  decide(bank: BankName, request: TransferRequest, decision: Decision, haste: Haste, onAcknowledged: () => void): void;
 }
 
 /** One leg as a bank keeps it: the machine's state and the terms it is about. */

@@ -53,11 +53,11 @@ export function createRecovery({ log, link, clock, perBankMax, isUnderWay, takeU
 
   /** The link, with each decision taking a place. */
   const counted: Pick<BankLink, 'decide'> = {
-    decide(bank, request, decision, onAcknowledged) {
+    decide(bank, request, decision, haste, onAcknowledged) {
       const backlog = backlogOf(bank);
       if (backlog.waiting === 0) backlog.heardMs = clock.monotonicMs();
       backlog.waiting += 1;
-      link.decide(bank, request, decision, () => {
+      link.decide(bank, request, decision, haste, () => {
         backlog.waiting -= 1;
         backlog.heardMs = clock.monotonicMs();
         if (backlog.waiting === halfMax) wake();
@@ -124,7 +124,7 @@ export function createRecovery({ log, link, clock, perBankMax, isUnderWay, takeU
         rowsLeft += 1;
         for (const bank of banks) {
           if (full.includes(bank)) passedOver.add(bank);
-          else counted.decide(bank, row, decisionOf(row), () => undefined);
+          else counted.decide(bank, row, decisionOf(row), 'now', () => undefined);
         }
       }
       after = rows.at(-1)?.id;

@@ -232,20 +232,28 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'decisions-sent-once', file: BANK_LINE, breaks: 'Decide is repeated until acknowledged, for ever',
-    find: 'decisions = batch.filter((waiting) => !waiting.settled).concat(decisions);', replace: '',
+    find: 'decisions = unheard.concat(decisions);', replace: '',
   },
   {
     name: 'acknowledged-by-silence', file: BANK_LINE, breaks: 'A decision is delivered when the bank acknowledged it',
-    find: "if (answer === 'acknowledged') {", replace: "if (answer !== 'refused') {",
+    find: 'if (answer === undefined) return false;', replace: '',
   },
   {
     name: 'votes-out-of-order', file: BANK_LINE, breaks: 'Votes belong to the legs of the call, in order',
-    find: 'batch.forEach(({ onVote }, index) => onVote(votes[index]!));', replace: 'batch.forEach(({ onVote }, index) => onVote(votes[batch.length - 1 - index]!));',
+    find: 'legsNow.forEach(({ onVote }, index) => onVote(answer.votes[index]!));', replace: 'legsNow.forEach(({ onVote }, index) => onVote(answer.votes[legsNow.length - 1 - index]!));',
     world: 'large',
   },
   {
     name: 'silence-is-yes', file: BANK_LINE, breaks: 'Silence is no vote',
     find: "const silence: Silence = { kind: error instanceof OverloadedError ? 'unsent' : 'unreachable' };", replace: "const silence = { kind: 'yes' } as unknown as Silence;",
+  },
+  {
+    name: 'failed-call-drops-its-decisions', file: BANK_LINE, breaks: 'Decide is repeated until acknowledged, for ever',
+    find: 'if (decisionsNow.length > 0) again(decisionsNow);', replace: '',
+  },
+  {
+    name: 'nobody-waits-so-never-sent', file: BANK_LINE, breaks: 'Decide is repeated until acknowledged, for ever',
+    find: '      cancelPause = undefined;\n      pump();', replace: '      cancelPause = undefined;',
   },
   {
     name: 'line-stays-stuck', file: BANK_LINE, breaks: 'A busy line gathers until a reply returns',

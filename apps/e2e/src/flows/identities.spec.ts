@@ -333,6 +333,8 @@ describe('legs', () => {
     ['more grants than legs', async () => participants.alpha.prepare({ logId: LOG, grants: ['a', 'b'], legs: [leg(Side.CREDIT)] }), 'grants'],
     ['no decisions', () => participants.alpha.decide({ logId: LOG, decisions: [] }), 'decisions'],
     ['an empty decision', () => participants.alpha.decide({ logId: LOG, decisions: [{}] }), 'decisions[0].transfer_id'],
+    ['an empty decision beside a leg', () => participants.alpha.prepare({ logId: LOG, legs: [leg(Side.CREDIT)], decisions: [{}] }), 'decisions[0].transfer_id'],
+    ['too many decisions beside a leg', () => participants.alpha.prepare({ logId: LOG, legs: [leg(Side.CREDIT)], decisions: new Array(10_001).fill({}) }), 'decisions'],
     ['a decision without an outcome', () => participants.alpha.decide({ logId: LOG, decisions: [{ transferId: Buffer.alloc(16), attempt: 1, fingerprint: Buffer.alloc(16) }] }), 'decisions[0].outcome'],
   ])('a call with %s is refused whole', async (_name, call, field) => {
     const refusal = await refusalOf(call());
@@ -378,6 +380,17 @@ describe('legs', () => {
 
     expect(await decide(LOG, DecisionOutcome.ABORT)).toMatchObject({ acknowledgements: [Acknowledgement.DONE] });
     expect(await participants.beta.prepare({ logId: LOG, legs: [credit] })).toMatchObject({ votes: [{ kind: VoteKind.FENCED, fence: 1 }] });
+
+    // Decisions may travel along with legs.
+    const another = leg(Side.CREDIT);
+    const abort = ({ transferId, fingerprint }: Leg) => ({ transferId, fingerprint, attempt: 1, outcome: DecisionOutcome.ABORT });
+    const commit = { ...abort(leg(Side.CREDIT)), outcome: DecisionOutcome.COMMIT };
+    expect(await participants.beta.prepare({ logId: LOG, legs: [another], decisions: [abort(credit), commit] })).toMatchObject({
+      votes: [{ kind: VoteKind.YES }], acknowledgements: [Acknowledgement.DONE, Acknowledgement.REFUSED],
+    });
+    expect(await participants.beta.prepare({ logId: LOG, legs: [credit], decisions: [abort(another)] })).toMatchObject({
+      votes: [{ kind: VoteKind.FENCED }], acknowledgements: [Acknowledgement.DONE],
+    });
     expect((await bob.balance()).posted).toEqual(posted);
   });
 

@@ -1,7 +1,7 @@
 // Ports for tests of the runtimes: a clock that is moved by hand, a log and a link in memory.
 
 import { fingerprintOf } from '../fingerprint.ts';
-import type { BankLink, Clock, DecisionLog, LegBatch, LegRecord, LegTerms, PrepareLeg, Resource } from '../ports.ts';
+import type { BankLink, Clock, DecisionLog, Haste, LegBatch, LegRecord, LegTerms, PrepareLeg, Resource } from '../ports.ts';
 import { mayReplace } from '../protocol/decision-rules.ts';
 import type { LedgerEffect } from '../protocol/participant-machine.ts';
 import type { BankName, Decision, DecisionRow, Reason, Silence, TransferBody, TransferId, TransferRequest, Vote } from '../protocol/vocabulary.ts';
@@ -94,6 +94,7 @@ export interface SentDecision {
   readonly bank: BankName;
   readonly id: TransferId;
   readonly decision: Decision;
+  readonly haste: Haste;
   acknowledge(): void;
 }
 
@@ -112,7 +113,7 @@ export function createScriptedLink(): ScriptedLink {
     legs, decisions, down,
     admit: (bank) => (down.has(bank) ? 'unreachable' : 'ready'),
     prepare: (bank, leg, onVote) => void legs.push({ bank, leg, vote: onVote }),
-    decide: (bank, { id }, decision, onAcknowledged) => void decisions.push({ bank, id, decision, acknowledge: onAcknowledged }),
+    decide: (bank, { id }, decision, haste, onAcknowledged) => void decisions.push({ bank, id, decision, haste, acknowledge: onAcknowledged }),
   };
 }
 

@@ -1,7 +1,7 @@
 // A simulated gateway: the real coordinator and lines to the banks over a decision log in memory.
 
 import { createBankLine, createCoordinator, mayReplace } from '@strife/two-phase-commit';
-import type { BankLine, BankLink, BankName, BankPort, Coordinator, DecisionLog, Silence, TransferId, TransferResult, Vote } from '@strife/two-phase-commit';
+import type { BankLine, BankLink, BankName, BankPort, Coordinator, DecisionLog, TransferId, TransferResult } from '@strife/two-phase-commit';
 import { openMemoryDecisionLog } from '../ports/memory-decision-log.ts';
 import type { DecisionDisk } from '../ports/memory-decision-log.ts';
 import type { PaymentPlan } from '../plan.ts';
@@ -47,7 +47,7 @@ export function bootGateway(world: World, disk: DecisionDisk, exclusive: boolean
   const link: BankLink = {
     admit: (bank) => lines.get(bank)?.admit() ?? 'unreachable',
     prepare: (bank, leg, onVote) => lineOf(bank).prepare(leg, onVote),
-    decide: (bank, request, decision, onAcknowledged) => lineOf(bank).decide(request, decision, onAcknowledged),
+    decide: (bank, request, decision, haste, onAcknowledged) => lineOf(bank).decide(request, decision, haste, onAcknowledged),
   };
   const coordinator = createCoordinator({ log, link, clock, prepareTimeoutMs, settleWaitMs, recoveredPerBankMax });
   void coordinator.recover().then(() => {
@@ -56,21 +56,25 @@ export function bootGateway(world: World, disk: DecisionDisk, exclusive: boolean
 
   function portTo(bank: Process): BankPort {
     return {
-      prepare: (legs, timeoutMs) => {
-        const sent = legs.map(({ leg }) => leg);
-        return world.network.call(life, bank, {
-          what: () => `prepare ${sent.map(({ request, attempt, side }) => `${request.id.slice(-4)}#${attempt} ${side}`).join(', ')}`,
+      async send({ legs, decisions }, timeoutMs) {
+        const sentLegs = legs.map(({ leg }) => leg);
+        const sentDecisions = decisions.map(({ request: { id }, decision }) => ({ id, log: disk.logId, decision }));
+        const { votes, answers } = await world.network.call(life, bank, {
+          what: () => [
+            ...sentLegs.map(({ request, attempt, side }) => `prepare ${request.id.slice(-4)}#${attempt} ${side}`),
+            ...sentDecisions.map(({ id, decision }) => `decide ${id.slice(-4)}#${decision.attempt} ${decision.outcome}`),
+          ].join(', '),
           timeoutMs,
-          serve: () => world.bankLife(bank.name)!.prepare(disk.logId, world.garbled(sent)),
-        }).then((votes): readonly (Vote | Silence)[] => (votes.length < sent.length ? [...votes, { kind: 'unreachable' }] : votes));
-      },
-      decide: (decisions, timeoutMs) => {
-        const sent = decisions.map(({ request: { id }, decision }) => ({ id, log: disk.logId, decision }));
-        return world.network.call(life, bank, {
-          what: () => `decide ${sent.map(({ id, decision }) => `${id.slice(-4)}#${decision.attempt} ${decision.outcome}`).join(', ')}`,
-          timeoutMs,
-          serve: () => world.bankLife(bank.name)!.decide(disk.logId, world.garbled(sent)),
+          async serve() {
+            const served = world.bankLife(bank.name)!;
+            const [votes, answers] = await Promise.all([
+              sentLegs.length === 0 ? [] : served.prepare(disk.logId, world.garbled(sentLegs)),
+              sentDecisions.length === 0 ? [] : served.decide(disk.logId, world.garbled(sentDecisions)),
+            ]);
+            return { votes, answers };
+          },
         });
+        return { votes: votes.length < sentLegs.length ? [...votes, { kind: 'unreachable' }] : votes, answers };
       },
     };
   }

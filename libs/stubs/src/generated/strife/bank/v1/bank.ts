@@ -481,6 +481,8 @@ export interface PrepareRequest {
   grants: string[];
   /** 1 to 10000. */
   legs: Leg[];
+  /** Travel along, and are carried out as by Decide; at most 10000. */
+  decisions: Decision[];
 }
 
 /**
@@ -518,6 +520,8 @@ export interface Leg {
 export interface PrepareResponse {
   /** One for each leg, in their order. */
   votes: Vote[];
+  /** One for each decision, in their order. */
+  acknowledgements: Acknowledgement[];
 }
 
 export interface Vote {
@@ -2937,7 +2941,7 @@ export const TransferRecord: MessageFns<TransferRecord> = {
 };
 
 function createBasePrepareRequest(): PrepareRequest {
-  return { logId: "", grants: [], legs: [] };
+  return { logId: "", grants: [], legs: [], decisions: [] };
 }
 
 export const PrepareRequest: MessageFns<PrepareRequest> = {
@@ -2950,6 +2954,9 @@ export const PrepareRequest: MessageFns<PrepareRequest> = {
     }
     for (const v of message.legs) {
       Leg.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.decisions) {
+      Decision.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2991,6 +2998,14 @@ export const PrepareRequest: MessageFns<PrepareRequest> = {
             message.legs.push(Leg.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.decisions.push(Decision.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3012,6 +3027,9 @@ export const PrepareRequest: MessageFns<PrepareRequest> = {
         : "",
       grants: globalThis.Array.isArray(object?.grants) ? object.grants.map((e: any) => globalThis.String(e)) : [],
       legs: globalThis.Array.isArray(object?.legs) ? object.legs.map((e: any) => Leg.fromJSON(e)) : [],
+      decisions: globalThis.Array.isArray(object?.decisions)
+        ? object.decisions.map((e: any) => Decision.fromJSON(e))
+        : [],
     };
   },
 
@@ -3026,6 +3044,9 @@ export const PrepareRequest: MessageFns<PrepareRequest> = {
     if (message.legs?.length) {
       obj.legs = message.legs.map((e) => Leg.toJSON(e));
     }
+    if (message.decisions?.length) {
+      obj.decisions = message.decisions.map((e) => Decision.toJSON(e));
+    }
     return obj;
   },
 
@@ -3037,6 +3058,7 @@ export const PrepareRequest: MessageFns<PrepareRequest> = {
     message.logId = object.logId ?? "";
     message.grants = object.grants?.map((e) => e) || [];
     message.legs = object.legs?.map((e) => Leg.fromPartial(e)) || [];
+    message.decisions = object.decisions?.map((e) => Decision.fromPartial(e)) || [];
     return message;
   },
 };
@@ -3364,13 +3386,20 @@ export const Leg: MessageFns<Leg> = {
 };
 
 function createBasePrepareResponse(): PrepareResponse {
-  return { votes: [] };
+  return { votes: [], acknowledgements: [] };
 }
 
 export const PrepareResponse: MessageFns<PrepareResponse> = {
   encode(message: PrepareResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.votes) {
       Vote.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.acknowledgements.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.acknowledgements) {
+        writer.int32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -3396,6 +3425,24 @@ export const PrepareResponse: MessageFns<PrepareResponse> = {
             message.votes.push(Vote.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag === 16) {
+              message.acknowledgements.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.acknowledgements.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3409,13 +3456,21 @@ export const PrepareResponse: MessageFns<PrepareResponse> = {
   },
 
   fromJSON(object: any): PrepareResponse {
-    return { votes: globalThis.Array.isArray(object?.votes) ? object.votes.map((e: any) => Vote.fromJSON(e)) : [] };
+    return {
+      votes: globalThis.Array.isArray(object?.votes) ? object.votes.map((e: any) => Vote.fromJSON(e)) : [],
+      acknowledgements: globalThis.Array.isArray(object?.acknowledgements)
+        ? object.acknowledgements.map((e: any) => acknowledgementFromJSON(e))
+        : [],
+    };
   },
 
   toJSON(message: PrepareResponse): unknown {
     const obj: any = {};
     if (message.votes?.length) {
       obj.votes = message.votes.map((e) => Vote.toJSON(e));
+    }
+    if (message.acknowledgements?.length) {
+      obj.acknowledgements = message.acknowledgements.map((e) => acknowledgementToJSON(e));
     }
     return obj;
   },
@@ -3426,6 +3481,7 @@ export const PrepareResponse: MessageFns<PrepareResponse> = {
   fromPartial(object: DeepPartial<PrepareResponse>): PrepareResponse {
     const message = createBasePrepareResponse();
     message.votes = object.votes?.map((e) => Vote.fromPartial(e)) || [];
+    message.acknowledgements = object.acknowledgements?.map((e) => e) || [];
     return message;
   },
 };
