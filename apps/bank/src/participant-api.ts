@@ -52,11 +52,12 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
           positions.push(position);
         }
       });
-      // Asked in one turn, so that both are one write.
-      const [answers, acknowledgements] = await Promise.all([
-        commands.length === 0 ? [] : participant.prepare(commands),
-        decisions.length === 0 ? [] : participant.decide(decisions),
-      ]).catch(refuseOverload);
+      // Asked in one turn, so that both are one write; decisions first, since what they release may be what a leg needs. When there is no
+      // room for the decisions alone, they are not acknowledged: the call has failed, and done nothing about the legs, only when those have none.
+      const [acknowledgements, answers] = await Promise.all([
+        decisions.length === 0 ? [] : participant.decide(decisions).catch(unheard(decisions.length)),
+        commands.length === 0 ? [] : participant.prepare(commands).catch(refuseOverload),
+      ]);
       answers.forEach((vote, index) => {
         votes[positions[index]!] = voteToWire(vote);
       });
@@ -80,7 +81,15 @@ function commandsOf(logId: string, decisions: readonly Decision[]): DecideComman
   });
 }
 
-function acknowledgementToWire(answer: DecideAnswer): Acknowledgement {
+function unheard(count: number): (error: unknown) => undefined[] {
+  return (error) => {
+    if (!(error instanceof OverloadedError)) throw error;
+    return new Array<undefined>(count).fill(undefined);
+  };
+}
+
+function acknowledgementToWire(answer: DecideAnswer | undefined): Acknowledgement {
+  if (answer === undefined) return Acknowledgement.UNSPECIFIED;
   return answer === 'acknowledged' ? Acknowledgement.DONE : Acknowledgement.REFUSED;
 }
 

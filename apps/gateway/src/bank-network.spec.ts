@@ -33,18 +33,18 @@ function networkOf(instances: readonly Instance[]) {
 }
 
 describe('the banks of a gateway', () => {
-  it('are called what the registry calls them, whatever else an entry says: no bank can take the place of another', () => {
+  it('are called what the registry calls them, whatever else an entry says: no bank can take the place of another', async () => {
     const { network, opened } = networkOf([instance('beta', 1), instance('zeta', 2, { bank: 'beta' })]);
     expect(opened).toEqual(['beta 1', 'zeta 2']);
     expect(typeof network.find('beta')).toBe('object');
-    network.close();
+    await network.close();
   });
 
-  it('are unknown before they were seen, and unreachable once they have left', () => {
+  it('are unknown before they were seen, and unreachable once they have left', async () => {
     const { network, tell } = networkOf([instance('beta', 1)]);
     expect(network.find('alpha')).toBe('unknown');
     tell([]);
     expect(network.find('beta')).toBe('unreachable');
-    network.close();
+    await network.close();
   });
 });

@@ -16,7 +16,8 @@ export interface BankNetwork extends BankLink {
   find(bank: BankName): BankServiceClient | 'unknown' | 'unreachable';
   /** Resolves once the registry has said which banks there are, or has had some time to. Until it has, no bank counts as unknown. */
   ready(): Promise<void>;
-  close(): void;
+  /** Resolves when what was still to be told to banks has been told, or a second later. */
+  close(): Promise<void>;
 }
 
 export interface BankNetworkOptions {
@@ -108,9 +109,9 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
       await listed.promise;
       cancel();
     },
-    close() {
+    async close() {
       watch.close();
-      for (const line of lines.values()) line.close();
+      await Promise.all([...lines.values()].map((line) => line.close()));
       for (const { channel } of peers.values()) channel.close();
     },
   };

@@ -110,7 +110,9 @@ async function start(): Promise<RunningService> {
       await registration.leave();
       await server.stop(config.drainTimeoutMs);
       await coordinator.drain();
-      network.close();
+      await network.close();
+      // What the banks acknowledged at last.
+      await coordinator.drain();
       peers.close();
       await discovery.close();
       log.close();

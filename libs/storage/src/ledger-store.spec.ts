@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from '@jest/globals';
 import { ledgerStoreContract } from './contract/ledger-store-contract.ts';
 import { hexToBlob, idToBlob } from './ids.ts';
@@ -37,6 +38,25 @@ describe('the SQLite books', () => {
     const again = openBank(directory.file('alpha.sqlite'), 'alpha');
     expect(again.account('customer', 'alice')?.held).toBe(0n);
     again.close();
+    directory.remove();
+  });
+});
+
+describe('a leg that is in the table behind the back of its bank', () => {
+  it('ends the store rather than be written over', () => {
+    const directory = temporaryDirectory();
+    const file = directory.file('alpha.sqlite');
+    const told: Error[] = [];
+    const store = openBank(file, 'alpha', (error) => told.push(error));
+    store.createUsers([{ username: 'alice', passwordHash: 'x', currency: 'EUR', openingMinor: 100n }]);
+    const other = new DatabaseSync(file);
+    // Greater than all that the bank knows, so that the bank does not look for it.
+    other.prepare('INSERT INTO legs (id, state, attempt, fingerprint, prepared_at_ms) VALUES (?, 2, 7, ?, 1)').run(idToBlob(idOf(9)), hexToBlob(FINGERPRINT));
+    expect(() => advance(store, 'prepare', [payment(9, 'alpha/alice', 'beta/bob', 1n)])).toThrow('UNIQUE constraint failed: legs.id');
+    expect(told).toHaveLength(1);
+    expect(other.prepare('SELECT state, attempt FROM legs').all()).toEqual([{ state: 2, attempt: 7 }]);
+    other.close();
+    store.close();
     directory.remove();
   });
 });

@@ -136,6 +136,33 @@ describe('flights', () => {
   });
 });
 
+describe('closing', () => {
+  it('sends what waits for the next legs, and waits for the answer', async () => {
+    let [acknowledged, closed] = [0, false];
+    decideOne(1, 'soon', () => (acknowledged += 1));
+    const closing = line.close().then(() => (closed = true));
+    await turn();
+    expect([carried(), closed]).toEqual([[[0, 1]], false]);
+    calls[0]!.reply([], ['acknowledged']);
+    await closing;
+    expect([acknowledged, timers.length]).toEqual([1, 0]);
+  });
+
+  it('waits for a silent bank no longer than a moment, and for nothing where nothing is under way', async () => {
+    prepareMany(1, 1);
+    await turn();
+    const closing = line.close();
+    await timeIsUp();
+    await closing;
+    calls[0]!.reply([yes]);
+    await turn();
+    prepareMany(2, 1);
+    await turn();
+    expect(calls.length).toBe(1);
+    await line.close();
+  });
+});
+
 describe('failures', () => {
   it('never sends a leg twice: a failed call leaves its votes unknown', async () => {
     const votes = prepareMany(0, 2);

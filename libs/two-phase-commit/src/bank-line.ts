@@ -24,7 +24,7 @@ export interface FlightAnswer {
 
 /** One way to call a bank. */
 export interface BankPort {
-  /** Sent at most once. Rejects after `timeoutMs` at the latest, and with `OverloadedError` when the bank held none of the legs. */
+  /** Sent at most once. Rejects after `timeoutMs` at the latest, and with `OverloadedError` when the bank did nothing about any of the legs. */
   send(flight: Flight, timeoutMs: number): Promise<FlightAnswer>;
 }
 
@@ -40,7 +40,8 @@ export interface BankLine {
   decide(request: TransferRequest, decision: Decision, haste: Haste, onAcknowledged: () => void): void;
   /** The bank can be reached through this port from now on, or, undefined, by nobody. Ends any back-off. */
   connect(port: BankPort | undefined): void;
-  close(): void;
+  /** Sends once more what can be sent, and nothing after it. Resolves when the calls under way have ended, or a second later. */
+  close(): Promise<void>;
 }
 
 export interface BankLineOptions {
@@ -67,6 +68,7 @@ const REFUSED_AGAIN_MS = 30_000;
 /** How much longer than an attempt a call may take, so that the attempt ends by its own deadline and is called timed out. */
 const PREPARE_GRACE_MS = 100;
 const DECIDE_TIMEOUT_MS = 5000;
+const CLOSE_WAIT_MS = 1000;
 const BACK_OFF_MS = 50;
 const BACK_OFF_MAX_MS = 1000;
 const LEG_BYTES = 128;
@@ -96,6 +98,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
   let troubled = false;
   let cancelBackOff: (() => void) | undefined;
   let cancelPause: (() => void) | undefined;
+  let onLanded: (() => void) | undefined;
   let closed = false;
 
   /** At the end of the current turn, so that everything that comes up together flies together. */
@@ -125,7 +128,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
         if (legs.length > 0 && legs.length < legsWaiting) continue;
         return;
       }
-      void fly(port, legsNow, decisionsNow);
+      void fly(port!, legsNow, decisionsNow);
     }
   }
 
@@ -144,11 +147,12 @@ export function createBankLine(options: BankLineOptions): BankLine {
     });
   }
 
-  async function fly(to: BankPort | undefined, legsNow: readonly WaitingLeg[], decisionsNow: WaitingDecision[]): Promise<void> {
+  async function fly(to: BankPort, legsNow: readonly WaitingLeg[], decisionsNow: WaitingDecision[]): Promise<void> {
     flights += 1;
-    if (to !== undefined) await call(to, legsNow, decisionsNow);
+    await call(to, legsNow, decisionsNow);
     flights -= 1;
     pump();
+    if (flights === 0) onLanded?.();
   }
 
   async function call(to: BankPort, legsNow: readonly WaitingLeg[], decisionsNow: readonly WaitingDecision[]): Promise<void> {
@@ -158,7 +162,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
       answer = await to.send({ legs: legsNow, decisions: decisionsNow }, timeoutMs);
     } catch (error) {
       trouble(error);
-      // A bank that says it is overloaded did nothing of the call; after any other failure it may have.
+      // A bank that says it is overloaded did nothing about the legs; after any other failure it may have.
       const silence: Silence = { kind: error instanceof OverloadedError ? 'unsent' : 'unreachable' };
       for (const { onVote } of legsNow) onVote(silence);
       if (decisionsNow.length > 0) again(decisionsNow);
@@ -247,9 +251,18 @@ export function createBankLine(options: BankLineOptions): BankLine {
       if (port !== undefined) schedulePump();
     },
     close() {
+      pump();
       closed = true;
       cancelBackOff?.();
       cancelPause?.();
+      return new Promise((resolve) => {
+        if (flights === 0) return resolve();
+        const giveUp = clock.after(CLOSE_WAIT_MS, resolve);
+        onLanded = () => {
+          giveUp();
+          resolve();
+        };
+      });
     },
   };
 }

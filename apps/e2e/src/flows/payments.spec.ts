@@ -350,6 +350,13 @@ describe('history and waiting', () => {
     expect(await payee.posted()).toBe(100_011n);
   });
 
+  it('lets a payer spend what a declined payment held as soon as the decline is told', async () => {
+    const [payer, payee] = await two();
+    const amount = eur(100_000n);
+    await expect(payer.strife.transfers.create({ to: 'beta/nobody', amount, wait: 'decided' })).rejects.toThrow("the payee's account does not exist");
+    expect(await payer.strife.transfers.create({ to: payee.account, amount, wait: 'decided' })).toMatchObject({ state: 'succeeded' });
+  });
+
   it('takes an unspecified wait for a settled one', async () => {
     const [payer, payee] = await two();
     const [bank = '', account = ''] = payee.account.split('/');

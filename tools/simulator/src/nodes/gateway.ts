@@ -67,9 +67,9 @@ export function bootGateway(world: World, disk: DecisionDisk, exclusive: boolean
           timeoutMs,
           async serve() {
             const served = world.bankLife(bank.name)!;
-            const [votes, answers] = await Promise.all([
-              sentLegs.length === 0 ? [] : served.prepare(disk.logId, world.garbled(sentLegs)),
+            const [answers, votes] = await Promise.all([
               sentDecisions.length === 0 ? [] : served.decide(disk.logId, world.garbled(sentDecisions)),
+              sentLegs.length === 0 ? [] : served.prepare(disk.logId, world.garbled(sentLegs)),
             ]);
             return { votes, answers };
           },

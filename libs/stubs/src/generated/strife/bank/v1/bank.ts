@@ -481,7 +481,7 @@ export interface PrepareRequest {
   grants: string[];
   /** 1 to 10000. */
   legs: Leg[];
-  /** Travel along, and are carried out as by Decide; at most 10000. */
+  /** Travel along, and are carried out as by Decide, before the legs and in the same write; at most 10000. */
   decisions: Decision[];
 }
 
@@ -520,7 +520,7 @@ export interface Leg {
 export interface PrepareResponse {
   /** One for each leg, in their order. */
   votes: Vote[];
-  /** One for each decision, in their order. */
+  /** One for each decision, in their order; UNSPECIFIED for those that there was no room for: they are to be sent again. */
   acknowledgements: Acknowledgement[];
 }
 
