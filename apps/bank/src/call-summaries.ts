@@ -6,9 +6,17 @@ import type { DecideRequest, ExplainTransferRequest, PrepareRequest } from '@str
 
 export const callSummaries: Readonly<Record<string, Summarize>> = {
   '/strife.bank.v1.BankService/ExplainTransfer': (request) => summarizeTransferIds([(request as ExplainTransferRequest).transferId]),
-  '/strife.bank.v1.ParticipantService/Prepare': (request) => summarizeTransferIds((request as PrepareRequest).legs.map(({ transferId }) => transferId ?? NO_ID)),
-  '/strife.bank.v1.ParticipantService/Decide': (request) =>
-    summarizeTransferIds((request as DecideRequest).decisions.map(({ transferId }) => transferId ?? NO_ID)),
+  '/strife.bank.v1.ParticipantService/Prepare': (request) => {
+    const { legs, decisions } = request as PrepareRequest;
+    if (decisions.length === 0) return summarizeIdsOf(legs);
+    const { transfers, transfer_ids } = summarizeIdsOf(decisions);
+    return { ...summarizeIdsOf(legs), decisions: transfers, decision_ids: transfer_ids };
+  },
+  '/strife.bank.v1.ParticipantService/Decide': (request) => summarizeIdsOf((request as DecideRequest).decisions),
 };
+
+function summarizeIdsOf(items: readonly { readonly transferId?: Uint8Array | undefined }[]): ReturnType<typeof summarizeTransferIds> {
+  return summarizeTransferIds(items.map(({ transferId }) => transferId ?? NO_ID));
+}
 
 const NO_ID = new Uint8Array(0);

@@ -1,5 +1,5 @@
-// Ids of new payments: UUIDv7. Randomness is drawn for many at once, and each text is written at once: done for each id anew, either costs
-// more than all else that happens to a payment before it is sent.
+// Ids of new payments: UUIDv7. Randomness is drawn for many at once, and each text is written at once: done for each id anew, the two were
+// over a third of what the SDK spent on a payment of a batch.
 
 import { randomFillSync } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
