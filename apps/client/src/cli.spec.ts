@@ -162,14 +162,14 @@ describe('pay', () => {
     expect(run.stderr).toContain(`strife pay beta/bob 1.50 --currency EUR --memo 'bob'\\''s tea' --id ${ID}`);
   });
 
-  it('tells a payment that was not applied for want of a bank with exit 7', async () => {
+  it.each([[[], ''], [['--id', ID], ` --id ${ID}`]])('tells a payment that was not applied for want of a bank with exit 7, and to ask again with the id that was given: %j', async (id, again) => {
     for (let i = 0; i < 20; i++) {
       gateway.failNext('createTransfer', async () => {
-        throw refusal(UNAVAILABLE, 'bank beta is down', { reason: 'BANK_UNAVAILABLE', outcome: 'NOT_APPLIED', retryable: 'true' });
+        throw refusal(UNAVAILABLE, 'bank beta is down', { reason: 'BANK_UNREACHABLE', outcome: 'NOT_APPLIED', retryable: 'true' });
       });
     }
-    const run = await strife(['pay', 'beta/bob', '1', '--timeout', '0.3']);
-    expect(run).toMatchObject({ code: 7, stderr: expect.stringContaining('Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR\n') });
+    const run = await strife(['pay', 'beta/bob', '1', ...id, '--timeout', '0.3']);
+    expect(run).toMatchObject({ code: 7, stderr: expect.stringContaining(`Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR${again}\n`) });
   });
 
   it('ends as unknown when it is interrupted with the payment on its way', async () => {

@@ -16,18 +16,20 @@ export interface AskedPayment {
   wait?: string | undefined;
   /** The profile as it was typed, for the command that asks again. */
   profile?: string | undefined;
+  /** If the caller chose it: then it may have been used before. */
+  id?: string | undefined;
 }
 
 /**
  * The failure with its meaning for the money, and the command that asks again where that helps: with the same id, unless nothing moved for
- * certain. A new payment says so for certain again; under an id that was used the next failure could no longer.
+ * certain and the id was made for this payment. A new payment says so for certain again; under an id that was used the next failure could no longer.
  * `result` goes beside the error in JSON: the transfer, if it was declined. Undefined for an error of another kind.
  */
 export function reportPayment(error: unknown, payment: AskedPayment): { failure: Failure; result: Document } | undefined {
   const failure = describeFailure(error);
   if (failure.document['outcome'] === undefined) return undefined;
   const { transferId } = error as StrifeError;
-  const again = transferId && helpsToAskAgain(failure.exitCode) ? askAgainCommand(payment, (error as StrifeError).outcome === 'not_applied' ? undefined : transferId) : undefined;
+  const again = transferId && helpsToAskAgain(failure.exitCode) ? askAgainCommand(payment, (error as StrifeError).outcome === 'not_applied' ? payment.id : transferId) : undefined;
   const hint = [meaning(error as StrifeError), failure.hint, again && `${invitation(failure.exitCode)}\n  ${again}`];
   const document = { ...failure.document, ...(again && { askAgain: again }) };
   return { failure: { ...failure, hint: hint.filter(Boolean).join('\n'), document }, result: resultOf(error) };

@@ -2,8 +2,9 @@
 
 import { describe, expect, it } from '@jest/globals';
 import type { CreateTransferRequest, TransferFailure } from '@strife/stubs/gateway';
-import { Outcome } from '@strife/stubs/type';
-import type { TransferResult } from '@strife/two-phase-commit';
+import { Outcome, TransferState } from '@strife/stubs/type';
+import { fingerprintOf } from '@strife/two-phase-commit';
+import type { DecisionRow, TransferBody, TransferResult } from '@strife/two-phase-commit';
 import { createTransferApi } from './transfer-api.ts';
 import type { TransferApiOptions } from './transfer-api.ts';
 
@@ -35,5 +36,44 @@ describe('a payment that was not applied', () => {
 
   it('between banks is known to the log: nothing moved', async () => {
     expect(await failure('invalid', 'beta', false)).toMatchObject({ reason: 'BANK_REFUSED_LEG', outcome: Outcome.NOT_APPLIED });
+  });
+});
+
+describe('a payment whose id is another one\'s in the log', () => {
+  const id = '0197b2a0-0000-7000-8000-000000000001';
+  const from = { bank: 'alpha', account: 'alice' };
+  const to = { bank: 'beta', account: 'bob' };
+
+  /** The answer to alice, who pays bob, when the log has this under her id and her bank has applied what she asks for. */
+  async function answer(other: Pick<TransferBody, 'from' | 'to'>, outcome: 'committed' | 'aborted'): Promise<unknown> {
+    const body: TransferBody = { ...other, currency: 'EUR', amountMinor: 100n, memo: '' };
+    const verdict = outcome === 'committed' ? { outcome } : { outcome, retryable: true, why: 'unreachable' };
+    const row = { id, attempt: 1, fingerprint: fingerprintOf(body), body, createdAtMs: 1, decidedAtMs: 2, verdict } as unknown as DecisionRow;
+    const record = { transferId: Buffer.alloc(16), from, to, amount: { currency: 'EUR', minorUnits: 100n }, memo: '', state: TransferState.SUCCEEDED };
+    const api = createTransferApi({
+      coordinator: { createAll: () => Promise.resolve([{ kind: 'mismatch', field: 'to' }]) },
+      log: { find: () => Promise.resolve([row]) },
+      network: { find: () => ({ getTransfer: () => Promise.resolve({ transfer: { ...record, declineReason: 0, preparedAtUnixMs: 1n, endedAtUnixMs: 2n } }) }) },
+      clock: { nowMs: () => 1000 },
+      areRevocationsFresh: () => true, count: () => undefined,
+    } as unknown as TransferApiOptions);
+    const request: CreateTransferRequest = {
+      id, to, amount: { currency: 'EUR', minorUnits: 100n }, memo: '', waitFor: 0, expiresAtUnixMs: 0n, earlierSendsAnswered: false,
+    };
+    const context = { session: { account: from, grant: 'g' }, signal: new AbortController().signal };
+    const { results } = await api.batchCreateTransfers({ items: [request] }, context as unknown as Parameters<typeof api.batchCreateTransfers>[1]);
+    return results[0]?.result;
+  }
+
+  it.each(['committed', 'aborted'] as const)('is the payer\'s bank\'s to tell where the other is between banks that it does not touch (%s)', async (outcome) => {
+    expect(await answer({ from: { bank: 'gamma', account: 'mallory' }, to: { bank: 'delta', account: 'eve' } }, outcome))
+      .toMatchObject({ $case: 'transfer', value: { state: TransferState.SUCCEEDED, replayed: true } });
+  });
+
+  it.each([
+    ['the payer\'s', { from: { bank: 'alpha', account: 'carol' }, to: { bank: 'gamma', account: 'dave' } }],
+    ['the payee\'s', { from: { bank: 'gamma', account: 'dave' }, to: { bank: 'beta', account: 'bob' } }],
+  ])('cannot be applied once the other is committed at %s bank', async (_, other) => {
+    expect(await answer(other, 'committed')).toMatchObject({ $case: 'failure', value: { outcome: Outcome.NOT_APPLIED, field: 'to' } });
   });
 });

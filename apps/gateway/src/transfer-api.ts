@@ -9,8 +9,8 @@ import type {
   GetTransferResponse, ListTransfersRequest, ListTransfersResponse, Transfer, TransferServiceImplementation,
 } from '@strife/stubs/gateway';
 import { DeclineReason, TransferState } from '@strife/stubs/type';
-import { fingerprintOf } from '@strife/two-phase-commit';
-import type { AccountName, Clock, Coordinator, DecisionLog, Order, TransferRequest, TransferResult } from '@strife/two-phase-commit';
+import { banksOf, fingerprintOf } from '@strife/two-phase-commit';
+import type { AccountName, Clock, Coordinator, DecisionLog, DecisionRow, Order, TransferRequest, TransferResult } from '@strife/two-phase-commit';
 import type { CallContext } from 'nice-grpc-common';
 import { ServerError, Status } from 'nice-grpc-common';
 import type { BankNetwork } from './bank-network.ts';
@@ -74,15 +74,16 @@ export function createTransferApi({ coordinator, log, network, clock, areRevocat
   }
 
   /**
-   * What to say when the id is taken, as far as this gateway knows. It is proved by a committed row, and by a row of this very
-   * transfer: that was aborted because a bank has another one. Any other row proves nothing: what a bank applied by itself, or for
-   * another gateway, has no row here, and a later attempt at something else under its id may have left one. Whether the id belongs
-   * to this very transfer is then for the payer's bank to say.
+   * What to say when the id is taken, as far as this gateway knows. It is proved by a committed row at a bank that this transfer needs, too:
+   * there the id is another transfer's for ever. And by a row of this very transfer, which was aborted because a bank has another one. Any
+   * other row proves nothing: what a bank applied by itself, or for another gateway, has no row here, and a later attempt at something else
+   * under its id may have left one, also by somebody who was paid and so has seen the id. Whether the id belongs to this very transfer is
+   * then for the payer's bank to say.
    */
   async function conflict(request: TransferRequest, field: string, context: Context): Promise<Checked<Transfer>> {
     const taken: Checked<Transfer> = { kind: 'wrong', failure: mismatchFailure(field) };
     const [row] = await log.find([request.id]);
-    if (row?.verdict.outcome === 'committed' || row?.fingerprint === request.fingerprint) return taken;
+    if (row !== undefined && (row.fingerprint === request.fingerprint || isCommittedAtBankOf(request, row))) return taken;
     let record: TransferRecord | undefined;
     try {
       record = await bankRecord(request.id, context);
@@ -212,6 +213,12 @@ function transferOf({ id, body, createdAtMs }: TransferRequest): Transfer {
     createdAtUnixMs: BigInt(createdAtMs),
     decidedAtUnixMs: 0n,
   };
+}
+
+/** Whether a bank of this transfer has committed another one under its id. */
+function isCommittedAtBankOf({ body }: TransferRequest, row: DecisionRow): boolean {
+  const banks = banksOf(row.body);
+  return row.verdict.outcome === 'committed' && banksOf(body).some((bank) => banks.includes(bank));
 }
 
 /** Whether the bank's record is of the transfer that is asked for, in every field. */

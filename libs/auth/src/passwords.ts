@@ -1,6 +1,6 @@
 // Password hashing with argon2id, in a process of its own at low priority, with bounded concurrency and a bounded queue.
 
-import { startHashingProcess } from './hashing-process.ts';
+import { HASHES_AT_ONCE, startHashingProcess } from './hashing-process.ts';
 
 export interface Passwords {
   /**
@@ -55,9 +55,9 @@ export const PASSWORD_BYTES_MAX = 1024;
  * Makes the password hasher and starts its process, which ends with this one and keeps it from ending only while calls run.
  * When it dies, the calls that it works at fail, `onProblem` hears of it, and it is started again.
  *
- * A hash costs about 20 ms and 19 MiB; `concurrencyMax` and the queue bound memory and waiting.
+ * A hash costs about 20 ms and 19 MiB; `concurrencyMax`, by default as in HASHES_AT_ONCE, and the queue bound memory and waiting.
  */
-export function createPasswords({ concurrencyMax = 2, queueMax = 64, onProblem = () => {} }: {
+export function createPasswords({ concurrencyMax = HASHES_AT_ONCE, queueMax = 64, onProblem = () => {} }: {
   concurrencyMax?: number;
   queueMax?: number;
   onProblem?: (problem: Error) => void;

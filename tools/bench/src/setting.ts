@@ -61,13 +61,13 @@ export function createSetting({ profile, folder, cache, onProgress, signal, prof
       stages.add(stage);
       return stage;
     },
-    async sample(name, job, watched) {
+    async sample(name, job, watched, seconds = profile.seconds) {
       let load = loads.get(name);
       if (load === undefined) {
         load = startLoad();
         loads.set(name, load);
       }
-      return takeSample(await load, job, profile, watched);
+      return takeSample(await load, job, { warmupMs: profile.warmupMs, seconds }, watched);
     },
     async closeStages() {
       const waiting = [...stages].values();

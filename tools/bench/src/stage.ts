@@ -1,7 +1,10 @@
 // A cluster over books of a known size, with users logged in, watched by process; its audit counts in the end.
 
+import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { createPasswords } from '@strife/auth';
 import { loadTls, type TlsMaterial } from '@strife/certs';
 import { startCluster, type Cluster } from '@strife/cluster';
@@ -24,6 +27,8 @@ export interface Stage {
   /** All customers of the bank. */
   payees(bank: 'payer' | 'payee'): Payees;
   readonly watched: Watched;
+  /** Reads the stores once, so that the system has in memory what fits, as it does when a bank has been up for a while. */
+  readStores(): Promise<void>;
   /** Stops the cluster, audits its stores, and removes them when they are clean. */
   close(): Promise<AuditVerdict>;
   /** Stops the cluster and removes its stores. For the end of a run that failed. */
@@ -50,6 +55,7 @@ export const PASSWORD = 'bench-password';
 const SESSION_AGE_MAX_MS = 15 * 60 * 1000;
 const LOGINS_AT_ONCE = 4;
 const TIMEOUT_MS = 30_000;
+const READ_BYTES = 1024 * 1024;
 
 let hash: Promise<string> | undefined;
 
@@ -76,6 +82,9 @@ export async function openStage({ name, plan, payers, directory, cache, signal, 
       gateway: [cluster.service('g1').pid],
       [`bank ${PAYER_BANK}`]: withChildren(cluster.service(PAYER_BANK).pid), [`bank ${PAYEE_BANK}`]: withChildren(cluster.service(PAYEE_BANK).pid),
     }),
+    async readStores() {
+      for (const file of [...Object.values(files.banks), files.gateway]) await pipeline(createReadStream(file, { highWaterMark: READ_BYTES }), nowhere());
+    },
     async close() {
       await cluster.stop();
       const verdict = await auditBooks(files);
@@ -87,6 +96,10 @@ export async function openStage({ name, plan, payers, directory, cache, signal, 
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+function nowhere(): Writable {
+  return new Writable({ write: (_chunk, _encoding, written) => written() });
 }
 
 function profiling(directory: string): Record<string, string> {

@@ -38,7 +38,7 @@ export async function pay(context: Context, to: string, amountText: string, opti
       output.message(`See it again: strife transfer show ${transfer.id}`);
       return EXIT.ok;
     } catch (error) {
-      const report = reportPayment(error, { to: to.trim(), amount, memo, wait, profile });
+      const report = reportPayment(error, { to: to.trim(), amount, memo, wait, profile, id });
       if (!report) throw error;
       output.failure(report.failure, error, report.result);
       return report.failure.exitCode;

@@ -1,4 +1,5 @@
-// Scenario g: the same batches over books with more accounts, and after more payments.
+// Scenario g: the same batches over books with more accounts, and after more payments. The books are in the system's memory as far as they fit:
+// other books that are measured in between would push them out.
 
 import { hasRoomFor } from '../books/cached-books.ts';
 import { formatCount } from '../report/format.ts';
@@ -28,9 +29,13 @@ export async function growthProbes(setting: Setting, cache: string): Promise<Pro
     const stage = await setting.openStage(name, plan, PAYERS);
     probes.push({
       key: growthKey(plan), title: `batches over ${name}`, unit: 'payments', floor: 'floor.sqlite',
-      measure: async () => sample('sdk', {
-        kind: 'sdk-batch', target: await stage.target(), payees: stage.payees('payee'), wait: 'settled', callers: BATCH_CALLERS, batchItems: profile.batchItems,
-      }, stage.watched),
+      async measure() {
+        const target = await stage.target();
+        await stage.readStores();
+        return sample('sdk', {
+          kind: 'sdk-batch', target, payees: stage.payees('payee'), wait: 'settled', callers: BATCH_CALLERS, batchItems: profile.batchItems,
+        }, stage.watched);
+      },
     });
   }
   return probes;

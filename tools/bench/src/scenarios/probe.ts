@@ -66,8 +66,8 @@ export interface Setting {
   openStage(name: string, plan: Stage['plan'], payers: number): Promise<Stage>;
   /** Closes a stage now, and notes what its audit says. */
   closeStage(stage: Stage): Promise<void>;
-  /** Runs a job in the load process of this name, which is started when it is first needed. */
-  sample(load: string, job: Job, watched: Watched): Promise<Sample>;
+  /** Runs a job, for `seconds` or as long as the profile says, in the load process of this name, which is started when it is first needed. */
+  sample(load: string, job: Job, watched: Watched, seconds?: number): Promise<Sample>;
   /** Tells the person who waits. */
   progress(text: string): void;
   /** Tells, and writes into the result, what was left out or went otherwise than asked for. */

@@ -481,7 +481,7 @@ export interface PrepareRequest {
   grants: string[];
   /** 1 to 10000. */
   legs: Leg[];
-  /** Travel along, and are carried out as by Decide, before the legs and in the same write; at most 10000. */
+  /** Travel along, and are carried out as by Decide, before the legs; at most 10000. */
   decisions: Decision[];
 }
 
