@@ -124,15 +124,13 @@ export function startHashingProcess(onProblem: (problem: Error) => void): Hashin
   };
 }
 
-/**
- * As many as half of the processors, at least one and at most four: each is at work for 20 ms at a stretch, and on the other half payments never wait for one.
- */
+/** As many as half of the processors, at least one and at most four: each is at work for 20 ms at a stretch, and the other half is left to payments. */
 export const HASHES_AT_ONCE = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
 
 const MIB = 1024 * 1024;
 /**
- * A thread for each hash at once, which share one heap of glibc. It keeps the 19 MiB of each hash for the next: to map, or to trim and fault in,
- * that memory anew takes two fifths longer. Left alone, four threads would each keep as much in a heap of its own.
+ * A thread for each hash at once, which share one heap of glibc. It keeps the 19 MiB of each hash for the next: to give that memory back and take
+ * it anew takes two fifths longer. Left alone, four threads would each keep as much in a heap of its own.
  */
 const FRUGAL = {
   UV_THREADPOOL_SIZE: String(HASHES_AT_ONCE),
