@@ -52,7 +52,7 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
           positions.push(position);
         }
       });
-      // Asked in one turn, so that both are one write; decisions first, since what they release may be what a leg needs. When there is no
+      // Asked in one turn, so that both are one write where they fit; decisions first, since what they release may be what a leg needs. When there is no
       // room for the decisions alone, they are not acknowledged: the call has failed, and done nothing about the legs, only when those have none.
       const [acknowledgements, answers] = await Promise.all([
         decisions.length === 0 ? [] : participant.decide(decisions).catch(unheard(decisions.length)),
