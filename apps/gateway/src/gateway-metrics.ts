@@ -2,6 +2,7 @@
 
 import { Counter, Gauge, Histogram } from '@strife/service';
 import type { Registry } from '@strife/service';
+import type { SqliteDecisionLog } from '@strife/storage';
 import type { Clock, Coordinator, DecisionLog } from '@strife/two-phase-commit';
 
 /** How a payment ended for its caller: `succeeded`, `declined`, or what a failure says of the money; and why, if not well. */
@@ -16,8 +17,8 @@ export interface PaymentMetrics {
   count(outcomes: readonly PaymentOutcome[]): void;
   /** The same log, with the sizes of its writes counted. */
   observeWrites(log: DecisionLog): DecisionLog;
-  /** Shows what is under way and what is not delivered, whenever somebody asks. */
-  watch(coordinator: Pick<Coordinator, 'load'>, log: Pick<DecisionLog, 'unfinished'>, clock: Pick<Clock, 'nowMs'>): void;
+  /** Shows what is under way and what is not delivered, whenever somebody asks. Asking writes nothing. */
+  watch(coordinator: Pick<Coordinator, 'load'>, log: Pick<SqliteDecisionLog, 'oldestUnfinishedAtMs'>, clock: Pick<Clock, 'nowMs'>): void;
 }
 
 const ITEMS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
@@ -67,19 +68,19 @@ export function createPaymentMetrics(registry: Registry): PaymentMetrics {
     watch(coordinator, log, clock) {
       gauge('strife_queue_depth', 'Transfers that are not decided.', () => coordinator.load().undecided);
       gauge('strife_in_doubt', 'Decisions that not every bank is known to have carried out.', () => coordinator.load().undelivered);
-      gauge('strife_oldest_in_doubt_seconds', 'Age of the oldest of them.', async () => {
+      gauge('strife_oldest_in_doubt_seconds', 'Age of the oldest of them.', () => {
         if (coordinator.load().undelivered === 0) return 0;
-        const [oldest] = await log.unfinished(1);
-        return oldest === undefined ? 0 : Math.max(0, clock.nowMs() - oldest.decidedAtMs) / 1000;
+        const decidedAtMs = log.oldestUnfinishedAtMs();
+        return decidedAtMs === undefined ? 0 : Math.max(0, clock.nowMs() - decidedAtMs) / 1000;
       });
     },
   };
 
-  function gauge(name: string, help: string, read: () => number | Promise<number>): Gauge {
+  function gauge(name: string, help: string, read: () => number): Gauge {
     return new Gauge({
       name, help, registers,
-      async collect() {
-        this.set(await read());
+      collect() {
+        this.set(read());
       },
     });
   }

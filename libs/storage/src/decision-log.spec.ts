@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from '@jest/globals';
 import { mayReplace } from '@strife/two-phase-commit';
 import { decisionLogContract } from './contract/decision-log-contract.ts';
@@ -28,6 +29,29 @@ describe('the SQLite decision log', () => {
     expect(again.logId).toBe('one');
     again.close();
     expect(() => open('two')).toThrow('is the gateway store of "one"; expected the gateway store of "two"');
+    directory.remove();
+  });
+
+  it('writes nothing to tell how old the oldest undelivered decision is', async () => {
+    const directory = temporaryDirectory();
+    const file = directory.file('g.sqlite');
+    const log = openDecisionLog({ file, nowMs: () => 7, mayReplace, onFatal: failLoudly });
+    const other = new DatabaseSync(file, { readOnly: true });
+    const version = () => other.prepare('PRAGMA data_version').get();
+    const body = { from: { bank: 'alpha', account: 'alice' }, to: { bank: 'beta', account: 'bob' }, currency: 'EUR', amountMinor: 1n, memo: '' };
+    const proposals = [1, 2].map((n) => ({
+      id: `0197b2a0-0000-7000-8000-00000000000${n}`, attempt: 1, fingerprint: '00112233445566778899aabbccddeeff', body, createdAtMs: 0, verdict: { outcome: 'committed' as const },
+    }));
+    await log.decide(proposals, []);
+    await log.decide([], [{ id: proposals[0]!.id, attempt: 1 }]);
+    const before = version();
+    expect(log.oldestUnfinishedAtMs()).toBe(7);
+    expect(version()).toEqual(before);
+    // What would be seen if it wrote.
+    expect(await log.countUnfinished()).toBe(1);
+    expect(version()).not.toEqual(before);
+    other.close();
+    log.close();
     directory.remove();
   });
 

@@ -36,6 +36,8 @@ export interface SqliteDecisionLog extends DecisionLog {
   readonly starts: Pick<ProcessStarts, 'since'>;
   /** What was decided about an id, with the newest `limit` of its earlier attempts; undefined for an id that has no row. */
   history(id: TransferId, limit: number): DecisionHistory | undefined;
+  /** When the oldest decision that `unfinished` would give was made, in ms; undefined when there is none. Writes nothing, unlike that: for metrics. */
+  oldestUnfinishedAtMs(): number | undefined;
   /** Rows in the log. Counts them one by one: for tools and tests, not for the way of a payment. */
   count(): number;
   /** Writes what is buffered, notes the stop, and lets go of the file. Idempotent. */
@@ -182,6 +184,10 @@ class SqliteLog implements SqliteDecisionLog {
         earlier: earlier.reverse().map(([attempt, why, createdAtMs, decidedAtMs]) => ({ attempt, why, createdAtMs, decidedAtMs })),
       };
     });
+  }
+
+  oldestUnfinishedAtMs(): number | undefined {
+    return this.#store.read(() => this.#queue.oldestAtMs());
   }
 
   count(): number {

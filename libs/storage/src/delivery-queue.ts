@@ -22,6 +22,8 @@ export interface DeliveryQueue {
   /** Finished deliveries that are still in the file. */
   readonly finished: number;
   isFinished(key: Uint8Array, place: number, attempt: number): boolean;
+  /** Inside a read. When the oldest decision that is not finished was made, in ms; undefined when there is none. Writes nothing. */
+  oldestAtMs(): number | undefined;
   /** Inside a write. */
   forgetFinished(): void;
   /** Inside a write, after all that took places. */
@@ -32,6 +34,8 @@ export function openDeliveryQueue(store: StoreFile): DeliveryQueue {
   const insert = store.prepare('INSERT OR REPLACE INTO undelivered (seq, id) VALUES (?, ?)');
   const removeRange = store.prepare('DELETE FROM undelivered WHERE seq BETWEEN ? AND ?');
   const removeById = store.prepare('DELETE FROM undelivered WHERE seq = (SELECT seq FROM decisions WHERE id = ? AND attempt = ?)');
+  const oldestFirst = store.prepare(`
+    SELECT u.seq, u.id, d.attempt, d.decided_at_ms FROM undelivered u CROSS JOIN decisions d ON d.id = u.id ORDER BY u.seq LIMIT ?`);
   const saveNext = store.prepare('UPDATE sequence SET next = ?');
   let [next] = store.prepare('SELECT next FROM sequence').get() as unknown as [number];
   let savedNext = next;
@@ -63,6 +67,13 @@ export function openDeliveryQueue(store: StoreFile): DeliveryQueue {
     },
     isFinished: (key, place, attempt) =>
       finishedPlaces.includes(place) || finishedKeys.some((finished) => finished.attempt === attempt && Buffer.compare(finished.key, key) === 0),
+    oldestAtMs() {
+      // Of one row more than are finished, one is not, if there is any such.
+      const rows = oldestFirst.all(finishedPlaces.length + finishedKeys.length + 1) as unknown as [place: number, key: Uint8Array, attempt: number, decidedAtMs: number][];
+      const places = new Set(finishedPlaces);
+      const keys = new Set(finishedKeys.map(({ key, attempt }) => nameOf(key, attempt)));
+      return rows.find(([place, key, attempt]) => !places.has(place) && !keys.has(nameOf(key, attempt)))?.[3];
+    },
     forgetFinished() {
       for (const [first, last] of rangesOf(finishedPlaces)) removeRange.run(first, last);
       for (const { key, attempt } of finishedKeys) removeById.run(key, attempt);
@@ -75,6 +86,10 @@ export function openDeliveryQueue(store: StoreFile): DeliveryQueue {
       savedNext = next;
     },
   };
+}
+
+function nameOf(key: Uint8Array, attempt: number): string {
+  return `${Buffer.from(key).toString('latin1')} ${attempt}`;
 }
 
 /** The numbers as ranges without gaps: what was decided together is mostly finished together. */

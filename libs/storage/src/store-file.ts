@@ -3,8 +3,10 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { openCheckpointer, type Checkpointer } from './checkpointer.ts';
 import { openStoreMark, requireUnmarked, type StoreMark } from './store-mark.ts';
 import { StoreError, StoreFailedError, StoreLockedError, StoreSchemaError, isBusy, openingError } from './store-error.ts';
+import { resyncWriteAheadLog } from './wal-resync.ts';
 
 /** How long opening waits for readers, such as an audit, to let go. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -15,6 +17,8 @@ const BUSY_TIMEOUT_MS = 5_000;
 const PAGE_BYTES = 2048;
 /** The log is copied into the main file once it holds this many pages (64 MiB): fewer, larger checkpoints. */
 const WAL_CHECKPOINT_PAGES = (64 * 1024 * 1024) / PAGE_BYTES;
+/** What is left of it when the owner copies the rest (1 MiB). */
+const WAL_REST_PAGES = (1024 * 1024) / PAGE_BYTES;
 /** What is kept of the log's file after a checkpoint. */
 const WAL_KEPT_BYTES = 128 * 1024 * 1024;
 /**
@@ -83,6 +87,8 @@ export function openStoreFile<T>(options: StoreFileOptions, use: (store: StoreFi
     if (!existsSync(path)) {
       requireUnmarked(path);
       create(path, kind, 'required' in name ? name.required : name.ifNew);
+    } else {
+      resyncWriteAheadLog(path);
     }
     database = connect(path, kind, name);
     mark = openStoreMark(path, database);
@@ -135,6 +141,7 @@ class OwnedStoreFile implements StoreFile {
   readonly #mark: StoreMark;
   readonly #unlock: () => void;
   readonly #onFatal: (error: StoreFailedError) => void;
+  readonly #checkpointer: Checkpointer;
   readonly #begin: StatementSync;
   readonly #beginReading: StatementSync;
   readonly #commit: StatementSync;
@@ -151,6 +158,9 @@ class OwnedStoreFile implements StoreFile {
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#beginReading = database.prepare('BEGIN');
     this.#commit = database.prepare('COMMIT');
+    this.#checkpointer = openCheckpointer({
+      path, database, everyPages: WAL_CHECKPOINT_PAGES, shortPages: WAL_REST_PAGES, onFailure: (error) => void this.#fail('copying the log', error),
+    });
   }
 
   get usable(): boolean {
@@ -195,6 +205,7 @@ class OwnedStoreFile implements StoreFile {
       this.#mark.beforeCommit();
       this.#commit.run();
       this.#mark.afterCommit();
+      this.#checkpointer.afterCommit();
       return result;
     } catch (error) {
       throw this.#fail('writing', error);
@@ -210,6 +221,7 @@ class OwnedStoreFile implements StoreFile {
       else this.#mark.abandon();
     } finally {
       try {
+        this.#checkpointer.close();
         this.#database.close();
       } finally {
         this.#unlock();
@@ -298,7 +310,6 @@ function connect(path: string, kind: StoreKind, name: StoreFileOptions['name']):
     if (mode !== 'wal') throw new StoreError(path, `cannot use a write-ahead log here (journal mode is ${String(mode)})`);
     database.exec(`
       PRAGMA synchronous = FULL;
-      PRAGMA wal_autocheckpoint = ${WAL_CHECKPOINT_PAGES};
       PRAGMA journal_size_limit = ${WAL_KEPT_BYTES};
       PRAGMA cache_size = -${PAGE_CACHE_KIB};
       PRAGMA temp_store = MEMORY;

@@ -273,6 +273,27 @@ export function decisionLogContract(make: () => DecisionLogHarness, parts: 'all'
       expect(log.history(idOf(1), 10)).toEqual({ ...history, isDelivered: true });
     });
 
+    it('tells how old the oldest is that is not delivered, without those that are finished and still in the file', async () => {
+      expect(log.oldestUnfinishedAtMs()).toBeUndefined();
+      const [first] = await log.decide([proposal(1, 1, { outcome: 'aborted', why: 'timeout' })], []);
+      for (const n of [2, 3]) {
+        nowMs = n * 1_000;
+        await log.decide([proposal(n, 1)], []);
+      }
+      expect(log.oldestUnfinishedAtMs()).toBe(1_000);
+      await log.decide([], [done(2), done(9), { id: idOf(1), attempt: 1, place: first!.place }]);
+      expect(log.oldestUnfinishedAtMs()).toBe(3_000);
+      await log.decide([], [done(3, 2)]);
+      expect(log.oldestUnfinishedAtMs()).toBe(3_000);
+      await log.decide([], [done(3)]);
+      expect(log.oldestUnfinishedAtMs()).toBeUndefined();
+      nowMs = 4_000;
+      await log.decide([proposal(1, 2)], []);
+      expect(log.oldestUnfinishedAtMs()).toBe(4_000);
+      reopen();
+      expect(log.oldestUnfinishedAtMs()).toBe(4_000);
+    });
+
     it('tells its starts, with how the process before had ended', () => {
       nowMs = 2_000;
       reopen();

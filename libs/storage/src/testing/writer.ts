@@ -1,9 +1,11 @@
 // A process of its own that writes to a store until it is killed. Prints a line after each thing that is durable.
-// Arguments: hold <file> | books <file> | log <file>
+// Arguments: hold <file> | books <file> | log <file> | rows <file>
 
+import { setImmediate } from 'node:timers/promises';
 import { mayReplace } from '@strife/two-phase-commit';
 import { openDecisionLog } from '../decision-log.ts';
 import { advance, idOf, openBank, payment } from './bank-kit.ts';
+import { openRows } from './checkpointed-rows.ts';
 
 const BATCH = 50;
 const [, , command, file = ''] = process.argv;
@@ -42,6 +44,15 @@ async function writeLog(): Promise<void> {
   }
 }
 
+/** Adds rows for ever, in a store whose log is copied all the time; says `added n`, in all. */
+async function writeRows(): Promise<void> {
+  const rows = openRows(file, fatal);
+  for (;;) {
+    say(`added ${rows.add()}`);
+    await setImmediate();
+  }
+}
+
 switch (command) {
   case 'hold': {
     const store = openBank(file, 'alpha', fatal);
@@ -59,6 +70,9 @@ switch (command) {
     break;
   case 'log':
     await writeLog();
+    break;
+  case 'rows':
+    await writeRows();
     break;
   default:
     throw new Error(`unknown command ${command}`);
