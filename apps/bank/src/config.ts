@@ -10,7 +10,7 @@ const options = {
   advertise: { flag: '--advertise <host:port>', env: 'STRIFE_ADVERTISE', schema: hostAndPort.optional(), help: 'what the registry tells others to call; the address to listen on unless given' },
   dataDir: { flag: '--data-dir <path>', env: 'STRIFE_DATA_DIR', schema: directory, default: 'data', help: 'where bank-<name>.sqlite and keys are kept' },
   seed: { flag: '--seed <file>', env: 'STRIFE_SEED', schema: z.string().min(1).optional(), help: 'users to open accounts for, once, as JSON' },
-  refreshLifetimeMs: { flag: '--refresh-lifetime <duration>', env: 'STRIFE_REFRESH_LIFETIME', schema: durationMs, default: '720h', help: 'how long after a login its session may be refreshed' },
+  refreshLifetimeMs: { flag: '--refresh-lifetime <duration>', env: 'STRIFE_REFRESH_LIFETIME', schema: durationMs('1m', '8760h'), default: '720h', help: 'how long after a login its session may be refreshed' },
   discovery: { flag: '--discovery <kind>', env: 'STRIFE_DISCOVERY', schema: z.enum(['embedded', 'consul']), default: 'embedded', help: 'embedded (files, one machine) or consul' },
   consulAddress: { flag: '--consul-addr <url>', env: 'STRIFE_CONSUL_ADDR', schema: z.url(), default: 'http://127.0.0.1:8500', help: 'the Consul agent on this machine' },
   consulToken: { flag: '--consul-token <token>', env: 'STRIFE_CONSUL_TOKEN', schema: z.string().min(1).optional(), help: 'what this service may do at Consul; better given as the variable' },
@@ -20,7 +20,7 @@ const options = {
   logDir: { flag: '--log-dir <path>', env: 'STRIFE_LOG_DIR', schema: directory, default: 'logs', help: 'where bank-<name>.log is written' },
   logLevel: { flag: '--log-level <level>', env: 'STRIFE_LOG_LEVEL', schema: z.enum(['debug', 'info', 'warn', 'error']), default: 'info', help: 'debug, info, warn or error' },
   ...metricsOptions,
-  drainTimeoutMs: { flag: '--drain-timeout <duration>', env: 'STRIFE_DRAIN_TIMEOUT', schema: durationMs, default: '10s', help: 'how long calls may finish after SIGTERM' },
+  drainTimeoutMs: { flag: '--drain-timeout <duration>', env: 'STRIFE_DRAIN_TIMEOUT', schema: durationMs('0s', '1h'), default: '10s', help: 'how long calls may finish after SIGTERM' },
 } as const;
 
 export type BankConfig = ServiceConfig<typeof options>;

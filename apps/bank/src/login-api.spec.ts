@@ -29,7 +29,7 @@ beforeEach(() => {
       endedAfter: () => [],
       removeOver: () => undefined,
     },
-    secret: randomBytes(32), bank: 'alpha', lifetimeMs: 60_000, grantLifetimeMs: 1000, nowMs: () => 5_000,
+    secret: randomBytes(32), bank: 'alpha', lifetimeMs: 60_000, grantLifetimeMs: 1000, nowMs: () => 5_000, monotonicMs: () => 5_000,
   });
   account = { id: 1, kind: 'customer', name: 'alice', currency: 'EUR', posted: 0n, held: 0n, incoming: 0n, floor: 0n, frozen: false };
   hashed = 0;

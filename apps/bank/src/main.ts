@@ -49,7 +49,7 @@ async function start(): Promise<RunningService> {
   const keys = await openKeyRing({ file: join(config.dataDir, `${service}.jwk`) });
   const sessions = openLoginSessions({
     store: store.sessions, secret: await openSecret(join(config.dataDir, `${service}.refresh-secret`)), bank,
-    lifetimeMs: config.refreshLifetimeMs, grantLifetimeMs: GRANT_LIFETIME_MS, nowMs: clock.nowMs,
+    lifetimeMs: config.refreshLifetimeMs, grantLifetimeMs: GRANT_LIFETIME_MS, nowMs: clock.nowMs, monotonicMs: clock.monotonicMs,
   });
   const grants = createGrants({ keys, bank, hasEnded: sessions.hasEnded, nowMs: clock.nowMs });
 

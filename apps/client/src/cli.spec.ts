@@ -159,7 +159,7 @@ describe('pay', () => {
     const run = await strife(['pay', 'beta/bob', '1.5', '--memo', "bob's tea", '--id', ID, '--timeout', '0.4']);
     expect(run).toMatchObject({ code: 8, stdout: '' });
     expect(run.stderr).toContain('NOT known');
-    expect(run.stderr).toContain(`strife pay beta/bob 1.50 --currency EUR --memo 'bob'\\''s tea' --id ${ID}`);
+    expect(run.stderr).toContain(`strife pay beta/bob 1.50 --currency EUR --memo 'bob'\\''s tea' --timeout 0.4 --id ${ID}`);
   });
 
   it.each([[[], ''], [['--id', ID], ` --id ${ID}`]])('tells a payment that was not applied for want of a bank with exit 7, and to ask again with the id that was given: %j', async (id, again) => {
@@ -169,7 +169,33 @@ describe('pay', () => {
       });
     }
     const run = await strife(['pay', 'beta/bob', '1', ...id, '--timeout', '0.3']);
-    expect(run).toMatchObject({ code: 7, stderr: expect.stringContaining(`Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR${again}\n`) });
+    expect(run).toMatchObject({ code: 7, stderr: expect.stringContaining(`Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR --timeout 0.3${again}\n`) });
+  });
+
+  it('tells to ask again with the same moment of expiry and the settings that were typed, also from another folder', async () => {
+    gateway.failNext('createTransfer', hang);
+    const before = gateway.payments.length;
+    const typed = ['--gateways', gateway.address, '--certs-dir', 'certs', '--certificate', 'client/test', '--profile', '.strife/profile.toml'];
+    const run = await strife(['pay', 'beta/bob', '1', '--expires-in', '60s', '--timeout', '0.4', '--json', ...typed]);
+    const { error } = JSON.parse(run.stdout);
+    expect(run.code).toBe(8);
+    expect(error.askAgain).toMatch(new RegExp(
+      `^strife pay beta/bob 1\\.00 --currency EUR --expires-at \\S+Z --profile ${folder.path}/.strife/profile.toml --gateways ${gateway.address} --certs-dir ${folder.path}/certs --certificate client/test --timeout 0\\.4 --id ${error.transferId}$`,
+    ));
+    const expiresAt = new Date(/--expires-at (\S+)/.exec(error.askAgain)![1]!);
+    expect(Math.abs(expiresAt.getTime() - Date.now() - 60_000)).toBeLessThan(30_000);
+
+    const elsewhere = join(folder.path, 'elsewhere');
+    mkdirSync(elsewhere);
+    const words = error.askAgain.split(' ').slice(1).map((word: string) => (word === '0.4' ? '20' : word));
+    expect(await strife(words, { cwd: elsewhere })).toMatchObject({ code: 0 });
+    expect(gateway.payments.slice(before)).toMatchObject([{ id: error.transferId, expiresAtUnixMs: BigInt(expiresAt.getTime()) }]);
+  });
+
+  it('takes a moment of expiry, which may be past: then its bank declines the payment', async () => {
+    await strife(['pay', 'beta/bob', '1', '--expires-at', '2001-09-09T01:46:40Z']);
+    expect(gateway.payments.at(-1)).toMatchObject({ expiresAtUnixMs: 1_000_000_000_000n });
+    expect(await strife(['pay', 'beta/bob', '1', '--expires-at', '2001-09-09T01:46:40Z', '--expires-in', '1h'])).toMatchObject({ code: 2, stderr: expect.stringContaining('expires-at') });
   });
 
   it('ends as unknown when it is interrupted with the payment on its way', async () => {

@@ -130,8 +130,9 @@ function addSessionCommands(program: Command, run: Run): void {
     .command('login <bank> <user>')
     .description('Log in at your bank. Whoever was logged in here is logged out.')
     .option('--password-stdin', 'read the password from stdin')
+    .option('--keep-queue', 'log in although payments of whoever was logged in are queued: they wait for the next login of that one')
     .addHelpText('before', 'Examples:\n  strife login alpha alice\n  pass bank/alice | strife login alpha alice --password-stdin\n')
-    .action((bank: string, user: string, options: { passwordStdin?: boolean }, command: Command) =>
+    .action((bank: string, user: string, options: { passwordStdin?: boolean; keepQueue?: boolean }, command: Command) =>
       run.command(command, async (context) => (await import('./commands/login.ts')).login(context, bank, user, options)),
     );
   program
@@ -165,6 +166,7 @@ function addAccountCommands(program: Command, run: Run): void {
     .addOption(new Option('--wait <until>', 'what to wait for (default: settled)').choices(['decided', 'settled']))
     .option('--offline', 'save the payment first, and deliver it when a gateway is there')
     .option('--expires-in <time>', 'give it up if it is not made within 90s, 15m, 2h or 3d')
+    .option('--expires-at <moment>', 'give it up if it is not made by then: 2026-11-24T18:00:00Z')
     .addHelpText('before', 'Examples:\n  strife pay beta/bob 12.50\n  strife pay beta/bob 12.50 --memo "tea and cake"\n  strife pay beta/bob 12.50 --offline --expires-in 2h\n')
     .action((payee: string, amount: string, _options, command: Command) =>
       run.command(command, async (context) =>
@@ -217,7 +219,7 @@ function addQueueCommands(program: Command, run: Run): void {
   queue
     .command('flush')
     .description('Deliver now what is queued. Exit code 9 if something stays queued.')
-    .option('--wait', 'go on until nothing is left, also while no gateway is there')
+    .option('--wait', 'go on until nothing of yours is left, also while no gateway is there')
     .action((options: { wait?: boolean }, command: Command) =>
       run.command(command, async (context) => (await import('./commands/queue.ts')).flushQueue(context, options)),
     );

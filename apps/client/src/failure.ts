@@ -49,6 +49,17 @@ const EXIT_CODE_OF_SDK_ERROR: Partial<Record<string, ExitCode>> = {
   QueueStorageError: EXIT.internal,
 };
 
+/** Refusals of a payment for what it says, by the code alone, where the queue kept no more of the error. A bad argument is any other. */
+const EXIT_CODE_OF_REFUSAL: Partial<Record<string, ExitCode>> = {
+  UNKNOWN_BANK: EXIT.notFound,
+  NO_SUCH_ACCOUNT: EXIT.notFound,
+  NO_SUCH_TRANSFER: EXIT.notFound,
+  NOT_FOUND: EXIT.notFound,
+  ID_TAKEN: EXIT.conflict,
+  TRANSFER_ID_REUSED: EXIT.conflict,
+  ALREADY_EXISTS: EXIT.conflict,
+};
+
 /** What was asked for cannot be done to this payment of the queue, and was not. */
 const USAGE_CODES: ReadonlySet<string> = new Set(['QUEUE_ENDED', 'QUEUE_MAY_BE_APPLIED']);
 
@@ -66,6 +77,11 @@ export function describeFailure(error: unknown): Failure {
   if (isInterruption(error)) return failure(EXIT.interrupted, 'INTERRUPTED', 'interrupted');
   const message = error instanceof Error ? error.message : String(error);
   return failure(EXIT.internal, 'INTERNAL', message || 'unexpected error');
+}
+
+/** For a payment that the queue has set aside, with nothing moved for certain: the exit code that it has when it is paid directly. */
+export function exitCodeOfRefusal(code: string): ExitCode {
+  return EXIT_CODE_OF_REFUSAL[code] ?? EXIT.usage;
 }
 
 function describeSdkError(error: StrifeError): Failure {

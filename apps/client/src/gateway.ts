@@ -14,9 +14,15 @@ export async function withStranger<T>(context: Context, work: (strife: Strife) =
   return await work(strife);
 }
 
-/** Runs `work` with a client of this session, which need not be the stored one, and closes it. */
-export async function withOldSession<T>(context: Context, session: Session, work: (strife: Strife) => Promise<T>): Promise<T> {
-  await using strife = await connectWith(context, { session });
+/** Runs `work` with a client of this session, which need not be the stored one, and closes it. With the queue, the client holds what is queued at its logout. */
+export async function withOldSession<T>(
+  context: Context,
+  session: Session,
+  options: { withQueue: boolean },
+  work: (strife: Strife) => Promise<T>,
+): Promise<T> {
+  const queue = options.withQueue ? { file: queueFile(context), background: false } : undefined;
+  await using strife = await connectWith(context, { session, queue });
   return await work(strife);
 }
 
@@ -29,9 +35,8 @@ export async function withSession<T>(context: Context, work: (strife: Strife, se
 
 /** As `withSession`, with the offline queue; also for a session that is over, since queueing and looking need none. */
 export async function withQueue<T>(context: Context, queue: Pick<QueueOptions, 'background'>, work: (strife: Strife) => Promise<T>): Promise<T> {
-  const { queueFile, sessionFile } = context.settings;
-  makeFolder(queueFile);
-  await using strife = await connectWith(context, { sessionStore: sessionStore(sessionFile), queue: { file: queueFile, ...queue } });
+  const { sessionFile } = context.settings;
+  await using strife = await connectWith(context, { sessionStore: sessionStore(sessionFile), queue: { file: queueFile(context), ...queue } });
   const { setAside } = strife.queue;
   if (setAside !== undefined) context.output.message(`The queue's file was corrupt (${setAside.reason}). It is kept as ${setAside.path}; a new one was begun.`);
   return await work(strife);
@@ -88,9 +93,11 @@ function readable<T>(settings: Settings, read: (paths: TlsPaths) => T): T {
   }
 }
 
-function makeFolder(file: string): void {
+/** With its folder made. */
+function queueFile({ settings: { queueFile: file } }: Context): string {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    return file;
   } catch (cause) {
     throw new UsageError(`queue: the folder of ${file} cannot be made: ${(cause as Error).message}`, { field: 'queue', cause });
   }

@@ -78,6 +78,30 @@ describeOnTerminal('the menu', () => {
     expect(await strife(['whoami'])).toMatchObject({ code: 3 });
   });
 
+  it('asks for the password where STRIFE_PASSWORD is empty', async () => {
+    const terminal = atTerminal('alpha alice', { input: 'STRIFE_PASSWORD= ' });
+    await terminal.until(/Password of alpha\/alice/);
+    expect(gateway.calls).toEqual([]);
+    terminal.type(`${TEST_PASSWORD}\r`);
+    await terminal.until(READY);
+    terminal.type('quit\r');
+    expect(await terminal.exited).toBe(0);
+  });
+
+  it('asks before it logs out another user whose payments are queued', async () => {
+    await logIn();
+    expect(await strife(['pay', 'beta/bob', '1', '--offline', '--gateways', '127.0.0.1:1', '--timeout', '0.3'])).toMatchObject({ code: 9 });
+    const terminal = atTerminal('alpha anna');
+    await terminal.until(/1 payment of alpha\/alice is still queued[^]*Log in[^a]*as alpha\/anna\?/);
+    terminal.type('y');
+    await terminal.until(/stays queued until alpha\/alice logs in\.[^]*Password of alpha\/anna/);
+    terminal.type(`${TEST_PASSWORD}\r`);
+    await terminal.until(READY);
+    terminal.type('quit\r');
+    expect(await terminal.exited).toBe(0);
+    expect((await strife(['queue', 'list'])).stdout).toMatch(/needs-login .*alpha\/alice/);
+  });
+
   it('asks for bank and user when nobody is logged in, and tells a wrong password with exit 3', async () => {
     const terminal = atTerminal('');
     await terminal.until(/Your bank/);

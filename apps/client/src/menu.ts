@@ -14,8 +14,9 @@ import { isOver, withQueue, withStranger } from './gateway.ts';
 import { menuInput, type MenuInput } from './menu-input.ts';
 import { followResults, type ResultFeed } from './menu-results.ts';
 import { queuedText } from './offline-payment.ts';
+import { passwordVariable } from './password.ts';
 import { promptPassword, promptText } from './prompts.ts';
-import { replaceSession } from './replace-session.ts';
+import { agreeToReplace, replaceSession } from './replace-session.ts';
 import { forgetLogin, readSession } from './session-file.ts';
 
 const HISTORY_ITEMS = 20;
@@ -102,7 +103,8 @@ async function logInIfNeeded(context: Context, { password }: MenuInput, bank?: s
   const atBank = bank ?? (await promptText('Your bank', { placeholder: 'alpha' }));
   const asUser = atBank && (username ?? (await promptText('Your user name', { placeholder: 'alice' })));
   if (!atBank || !asUser) return false;
-  const secret = password ?? process.env['STRIFE_PASSWORD'] ?? (await promptPassword(`Password of ${atBank}/${asUser}`));
+  await agreeToReplace(context, `${atBank}/${asUser}`, { keepQueue: false, keepCommand: 'strife logout --keep-queue' });
+  const secret = password ?? passwordVariable() ?? (await promptPassword(`Password of ${atBank}/${asUser}`));
   const session = await withStranger(context, (strife) => strife.login({ bank: atBank, username: asUser, password: secret }));
   await replaceSession(context, session);
   return true;

@@ -4,67 +4,86 @@ import { describeDecline, type OfflineQueue, type QueuedTransfer, type QueueStor
 import { readAmount } from './amount.ts';
 import type { Context } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { describeFailure, NotLoggedInError, type Failure } from './failure.ts';
+import type { Expiry } from './expiry.ts';
+import { describeFailure, exitCodeOfRefusal, NotLoggedInError, type Failure } from './failure.ts';
 import { moneyDocument, moneyText, printable, timeText, transferDocument } from './format.ts';
 import { withQueue } from './gateway.ts';
 import type { Document } from './output.ts';
 import { readSession } from './session-file.ts';
 
 /** As it was typed. */
-export interface OfflinePayment {
+export interface OfflinePayment extends Expiry {
   readonly to: string;
   readonly amountText: string;
   readonly currency?: string | undefined;
   readonly memo?: string | undefined;
   readonly id?: string | undefined;
-  readonly expiresInMs?: number | undefined;
-  readonly profile?: string | undefined;
 }
 
-/** Exit code 9 if it stays queued; otherwise as if it had been paid directly. */
+/** Exit code 9 if it stays queued; otherwise as if it had been paid directly. Once it is saved, no trouble of the queue makes it look as if it were not. */
 export async function payOffline(context: Context, payment: OfflinePayment): Promise<ExitCode> {
   const { output, settings, signal } = context;
   const session = readSession(settings.sessionFile);
   if (session === undefined) throw new NotLoggedInError('nobody is logged in, so it is not known who pays');
-  const { to, amountText, memo, id, expiresInMs } = payment;
+  const { to, amountText, memo, id, expiresInMs, expiresAt } = payment;
   const amount = readAmount(amountText, payment.currency ?? session.currency);
-  let isSaved = false;
-  const saveAndDeliver = async (queue: OfflineQueue): Promise<ExitCode> => {
-    const queued = await queue.enqueue({ to, amount, memo, id, expiresInMs });
-    isSaved = true;
-    output.message(`Saved as ${queued.id}. Delivering ...`);
-    await queue.flush({ signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
-    return tellQueued(context, await queue.get(queued.id));
-  };
+  let saved: QueuedTransfer | undefined;
+  let exitCode: ExitCode | undefined;
   try {
-    return await withQueue(context, { background: false }, ({ queue }) => saveAndDeliver(queue));
+    return await withQueue(context, { background: false }, async ({ queue }) => {
+      saved = await queue.enqueue({ to, amount, memo, id, expiresInMs, expiresAt });
+      output.message(`Saved as ${saved.id}. Delivering ...`);
+      const trouble = await deliver(queue, signal);
+      const now = await queue.get(saved.id);
+      exitCode = tellQueued(context, trouble && isPending(now) ? withProblem(now, trouble) : now);
+      return exitCode;
+    });
   } catch (error) {
-    const { name, outcome } = error as QueueStorageError;
-    // A queue that cannot even be opened says nothing of the payment.
-    if (name !== 'QueueStorageError' || outcome !== undefined || isSaved) throw error;
-    const { document, ...failure } = describeFailure(error);
-    const message = `the payment is NOT queued: ${failure.message}`;
-    output.failure({ ...failure, message, document: { ...document, message, outcome: 'not_applied' } }, error);
-    return failure.exitCode;
+    // It is told already: only closing the queue failed.
+    if (exitCode !== undefined) return exitCode;
+    if (saved !== undefined) return tellQueued(context, withProblem(saved, error));
+    return tellNotSaved(context, error);
   }
+}
+
+/** Returns what kept the queue itself from its work, if anything did: what the gateways said is in the payments. */
+async function deliver(queue: OfflineQueue, signal: AbortSignal): Promise<unknown> {
+  try {
+    const { problem } = await queue.flush({ signal });
+    return problem?.name === 'QueueStorageError' ? problem : undefined;
+  } catch (error) {
+    return signal.aborted ? undefined : error;
+  }
+}
+
+function withProblem(payment: QueuedTransfer, error: unknown): QueuedTransfer {
+  const { message, document } = describeFailure(error);
+  return { ...payment, problem: { code: String(document['code']), message } };
+}
+
+/** Throws the error again unless it leaves open whether the payment was saved. */
+function tellNotSaved({ output }: Context, error: unknown): ExitCode {
+  const { name, outcome } = error as QueueStorageError;
+  // A queue that cannot even be opened says nothing of the payment.
+  if (name !== 'QueueStorageError' || outcome !== undefined) throw error;
+  const { document, ...failure } = describeFailure(error);
+  const message = `the payment is NOT queued: ${failure.message}`;
+  output.failure({ ...failure, message, document: { ...document, message, outcome: 'not_applied' } }, error);
+  return failure.exitCode;
 }
 
 /** What became of one payment of the queue. */
 export function tellQueued({ output }: Pick<Context, 'output'>, payment: QueuedTransfer): ExitCode {
-  const { state, transfer } = payment;
-  switch (state) {
+  switch (payment.state) {
     case 'done':
-      output.result({ transfer: transferDocument(transfer!) }, () => queuedText(payment));
+      output.result(resultOf(payment), () => queuedText(payment));
       output.message(`See it again: strife transfer show ${payment.id}`);
       return EXIT.ok;
     case 'declined':
     case 'expired':
     case 'failed': {
-      const result = transfer === undefined ? { queued: queuedDocument(payment) } : { transfer: transferDocument(transfer) };
       const failure = failureOf(payment);
-      output.failure(failure, undefined, result);
+      output.failure(failure, undefined, resultOf(payment));
       return failure.exitCode;
     }
     default:
@@ -72,6 +91,11 @@ export function tellQueued({ output }: Pick<Context, 'output'>, payment: QueuedT
       output.message('It is delivered by `strife queue flush`, or while the menu (`strife`) is open.');
       return EXIT.queued;
   }
+}
+
+/** The transfer, or what the queue knows where a gateway said what became of it and no more. */
+function resultOf(payment: QueuedTransfer): Document {
+  return payment.transfer === undefined ? { queued: queuedDocument(payment) } : { transfer: transferDocument(payment.transfer) };
 }
 
 /** One line about a payment of the queue. */
@@ -108,12 +132,13 @@ export function isPending({ state }: QueuedTransfer): boolean {
   return state === 'queued' || state === 'sending' || state === 'needs-login';
 }
 
+/** With the exit code and the advice on repeating that the payment would have had if it had been paid directly. */
 function failureOf(payment: QueuedTransfer): Failure {
-  const { id, state, problem } = payment;
+  const { id, state, problem, unanswered } = payment;
   const reason = state === 'declined' ? (payment.transfer?.declineReason ?? 'unspecified') : undefined;
   const code = { declined: 'TRANSFER_DECLINED', expired: 'EXPIRED', failed: problem?.code ?? 'SET_ASIDE' }[state as 'declined' | 'expired' | 'failed'];
-  const outcome = payment.unanswered ? 'unknown' : 'not_applied';
-  const exitCode = state !== 'failed' ? EXIT.declined : payment.unanswered ? EXIT.outcomeUnknown : EXIT.internal;
+  const outcome = unanswered ? 'unknown' : 'not_applied';
+  const exitCode = state !== 'failed' ? EXIT.declined : unanswered ? EXIT.outcomeUnknown : exitCodeOfRefusal(code);
   const message = queuedText(payment);
-  return { exitCode, message, hint: undefined, document: { code, message, exitCode, reason, retryable: state === 'failed', outcome, transferId: id } };
+  return { exitCode, message, hint: undefined, document: { code, message, exitCode, reason, retryable: unanswered, outcome, transferId: id } };
 }

@@ -8,8 +8,8 @@ const PASSWORD_BYTES_MAX = 4096;
 /** The password for `account`. Throws UsageError if there is no way to get one. */
 export async function askPassword(context: Context, account: string, fromStdin: boolean): Promise<string> {
   if (fromStdin) return readStdin();
-  const fromVariable = process.env['STRIFE_PASSWORD'];
-  if (fromVariable) return fromVariable;
+  const fromVariable = passwordVariable();
+  if (fromVariable !== undefined) return fromVariable;
   if (!context.isInteractive) {
     throw new UsageError('there is no password', {
       field: 'password',
@@ -18,6 +18,11 @@ export async function askPassword(context: Context, account: string, fromStdin: 
   }
   const { promptPassword } = await import('./prompts.ts');
   return promptPassword(`Password of ${account}`);
+}
+
+/** What STRIFE_PASSWORD says; an empty variable counts as unset, as with all settings. */
+export function passwordVariable(): string | undefined {
+  return process.env['STRIFE_PASSWORD'] || undefined;
 }
 
 /** All of stdin but one line end. Throws UsageError for what cannot be a password. */

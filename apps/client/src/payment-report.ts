@@ -14,8 +14,10 @@ export interface AskedPayment {
   amount: Money;
   memo?: string | undefined;
   wait?: string | undefined;
-  /** The profile as it was typed, for the command that asks again. */
-  profile?: string | undefined;
+  /** When it is no longer wanted: a moment, since a time from now would begin anew with the command that asks again. */
+  expiresAt?: Date | undefined;
+  /** The settings that were typed as flags, for the command that asks again. */
+  typedFlags?: readonly string[] | undefined;
   /** If the caller chose it: then it may have been used before. */
   id?: string | undefined;
 }
@@ -59,7 +61,8 @@ function invitation(exitCode: ExitCode): string {
   return exitCode === EXIT.unavailable ? 'Try again later:' : 'Ask again; with this id it is never paid twice:';
 }
 
-function askAgainCommand({ to, amount, memo, wait, profile }: AskedPayment, id: string | undefined): string {
+/** With all that was asked for: without its expiry, a payment that was to lapse would be made when somebody asks later. */
+function askAgainCommand({ to, amount, memo, wait, expiresAt, typedFlags = [] }: AskedPayment, id: string | undefined): string {
   return commandLine([
     'strife',
     'pay',
@@ -69,7 +72,8 @@ function askAgainCommand({ to, amount, memo, wait, profile }: AskedPayment, id: 
     amount.currency,
     ...(memo ? ['--memo', memo] : []),
     ...(wait === undefined ? [] : ['--wait', wait]),
-    ...(profile === undefined ? [] : ['--profile', profile]),
+    ...(expiresAt === undefined ? [] : ['--expires-at', expiresAt.toISOString()]),
+    ...typedFlags,
     ...(id === undefined ? [] : ['--id', id]),
   ]);
 }

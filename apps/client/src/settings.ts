@@ -52,9 +52,13 @@ export interface Settings {
   profileFile: string | undefined;
   /** Where each setting came from. */
   origins: Readonly<Record<SettingName, Origin>>;
+  /** What was typed as flags: the words that give another command the same settings, in whatever folder it is run. */
+  typedFlags: readonly string[];
 }
 
 export type SettingName = 'gateways' | 'registry_dir' | 'consul_addr' | 'consul_ca' | 'certs_dir' | 'certificate' | 'data_dir' | 'queue' | 'timeout';
+
+type PathName = 'certs_dir' | 'data_dir' | 'registry_dir' | 'consul_ca' | 'queue';
 
 /** `--gateways`, `STRIFE_GATEWAYS`, `profile` or `default`. */
 export type Origin = string;
@@ -72,11 +76,14 @@ export const SETTINGS: Readonly<Record<SettingName, { flag: keyof SettingFlags; 
   timeout: { flag: 'timeout', option: '--timeout', variable: 'STRIFE_TIMEOUT' },
 };
 
+/** Those that are paths, which a flag gives relative to the folder that the command is run in. */
+const PATHS: ReadonlySet<string> = new Set<PathName>(['certs_dir', 'data_dir', 'registry_dir', 'consul_ca', 'queue']);
+
 /** Throws UsageError for a setting that makes no sense, naming it and where it came from. */
 export function loadSettings(flags: SettingFlags, env: NodeJS.ProcessEnv, cwd: string): Settings {
   const profile = findProfile({ wanted: flags.profile ?? text(env['STRIFE_PROFILE']), cwd, configDir: paths.config });
   const given = (name: SettingName): Given => giveSetting(name, flags, env, profile);
-  const path = (name: 'certs_dir' | 'data_dir' | 'registry_dir' | 'consul_ca' | 'queue'): string | undefined => {
+  const path = (name: PathName): string | undefined => {
     const { value, origin } = given(name);
     return value === undefined ? undefined : resolve(origin === 'profile' ? profile!.directory : cwd, String(value));
   };
@@ -97,7 +104,17 @@ export function loadSettings(flags: SettingFlags, env: NodeJS.ProcessEnv, cwd: s
     sessionFile: sessionFile(stateDirectory(), profile?.file),
     profileFile: profile?.file,
     origins,
+    typedFlags: typedFlags(flags, profile, cwd),
   };
+}
+
+function typedFlags(flags: SettingFlags, profile: Profile | undefined, cwd: string): readonly string[] {
+  const words = flags.profile === undefined || profile === undefined ? [] : ['--profile', profile.file];
+  for (const [name, { flag, option }] of Object.entries(SETTINGS)) {
+    const typed = flags[flag];
+    if (typed !== undefined) words.push(option, PATHS.has(name) ? resolve(cwd, typed) : typed);
+  }
+  return words;
 }
 
 /** What was typed wins over what a file says, and a registry over a list in the same place: it knows of gateways that came later. */

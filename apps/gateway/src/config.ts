@@ -17,13 +17,13 @@ const options = {
   certsDir: { flag: '--certs-dir <path>', env: 'STRIFE_CERTS_DIR', schema: directory, default: 'certs', help: 'certificates and keys' },
   logDir: { flag: '--log-dir <path>', env: 'STRIFE_LOG_DIR', schema: directory, default: 'logs', help: 'where gateway-<name>.log is written' },
   logLevel: { flag: '--log-level <level>', env: 'STRIFE_LOG_LEVEL', schema: z.enum(['debug', 'info', 'warn', 'error']), default: 'info', help: 'debug, info, warn or error' },
-  prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs, default: '2s', help: 'how long banks may take to vote' },
-  settleWaitMs: { flag: '--settle-wait <duration>', env: 'STRIFE_SETTLE_WAIT', schema: durationMs, default: '1s', help: 'how long a reply waits for both banks to settle' },
-  revocationGraceMs: { flag: '--revocation-grace <duration>', env: 'STRIFE_REVOCATION_GRACE', schema: durationMs, default: '5s', help: 'how long payments go on without a word from a registered gateway' },
-  keyLifetimeMs: { flag: '--key-lifetime <duration>', env: 'STRIFE_KEY_LIFETIME', schema: durationMs, default: '24h', help: 'how old the key that signs sessions gets' },
-  keyLeadMs: { flag: '--key-lead <duration>', env: 'STRIFE_KEY_LEAD', schema: durationMs, default: '1m', help: 'how long a new key is published before it signs' },
+  prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs('100ms', '5m'), default: '2s', help: 'how long banks may take to vote' },
+  settleWaitMs: { flag: '--settle-wait <duration>', env: 'STRIFE_SETTLE_WAIT', schema: durationMs('0s', '5m'), default: '1s', help: 'how long a reply waits for both banks to settle' },
+  revocationGraceMs: { flag: '--revocation-grace <duration>', env: 'STRIFE_REVOCATION_GRACE', schema: durationMs('1s', '10m'), default: '5s', help: 'how long payments go on without a word from a registered gateway' },
+  keyLifetimeMs: { flag: '--key-lifetime <duration>', env: 'STRIFE_KEY_LIFETIME', schema: durationMs('1s', '8760h'), default: '24h', help: 'how old the key that signs sessions gets' },
+  keyLeadMs: { flag: '--key-lead <duration>', env: 'STRIFE_KEY_LEAD', schema: durationMs('1s', '1h'), default: '1m', help: 'how long a new key is published before it signs' },
   ...metricsOptions,
-  drainTimeoutMs: { flag: '--drain-timeout <duration>', env: 'STRIFE_DRAIN_TIMEOUT', schema: durationMs, default: '10s', help: 'how long calls may finish after SIGTERM' },
+  drainTimeoutMs: { flag: '--drain-timeout <duration>', env: 'STRIFE_DRAIN_TIMEOUT', schema: durationMs('0s', '1h'), default: '10s', help: 'how long calls may finish after SIGTERM' },
 } as const;
 
 export type GatewayConfig = ServiceConfig<typeof options>;

@@ -20,6 +20,7 @@ export interface Failure {
 export type NotApplied = Extract<TransferResult, { kind: 'not-applied' }>['why'];
 
 const again = 'nothing was applied; send it again with the same id';
+const askAgain = 'nothing was sent now, but an earlier send of this id may have been applied; ask again with the same id';
 
 const notAppliedFailures = {
   timeout: { code: Status.UNAVAILABLE, reason: 'PREPARE_TIMEOUT', message: `a bank did not answer in time; ${again}` },
@@ -43,8 +44,7 @@ export function notAppliedFailure(why: NotApplied): Failure {
 /** As `notAppliedFailure`, where an earlier send of the id may have been applied. */
 export function unknownBecause(why: NotApplied): Failure {
   const { code, reason } = notAppliedFailures[why];
-  const message = 'nothing was sent now, but an earlier send of this id may have been applied; ask again with the same id';
-  return { code, reason, message, outcome: 'unknown', retryable: !final.has(why) };
+  return { code, reason, message: askAgain, outcome: 'unknown', retryable: !final.has(why) };
 }
 
 export const unknownOutcome: Failure = {
@@ -55,14 +55,19 @@ export const unknownOutcome: Failure = {
   retryable: true,
 };
 
-/** Somebody may have logged out elsewhere; said before anything is done for the request. */
-export const revocationsStale: Failure = {
-  code: Status.UNAVAILABLE,
-  reason: 'REVOCATIONS_STALE',
-  message: `this gateway does not hear of logouts at another one, so it takes no payments now; ${again}`,
-  outcome: 'not_applied',
-  retryable: true,
-};
+/**
+ * Somebody may have logged out elsewhere; said before anything is done for the request, and before the log is read: an earlier send of the id
+ * may be committed in it.
+ */
+export function revocationsStale(areEarlierSendsAnswered: boolean): Failure {
+  return {
+    code: Status.UNAVAILABLE,
+    reason: 'REVOCATIONS_STALE',
+    message: `this gateway does not hear of logouts at another one, so it takes no payments now; ${areEarlierSendsAnswered ? again : askAgain}`,
+    outcome: areEarlierSendsAnswered ? 'not_applied' : 'unknown',
+    retryable: true,
+  };
+}
 
 export function mismatchFailure(field: string): Failure {
   return {

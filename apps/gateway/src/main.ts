@@ -45,11 +45,11 @@ async function start(): Promise<RunningService> {
   const keys = await openKeyRing({
     file: join(config.dataDir, `${service}.jwk`), leadMs: config.keyLeadMs, tokenLifetimeMs: SESSION_LIFETIME_MS, nowMs: clock.nowMs(),
   });
-  const revocations = await createRevocations({ store: log.revocations, nowMs: clock.nowMs });
+  const revocations = await createRevocations({ store: log.revocations, nowMs: clock.nowMs, monotonicMs: clock.monotonicMs });
 
   const peers = createGatewayPeers({
     registry, self: config.name, revocations, clock, logger,
-    openChannel: ({ host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, onProblem: certificateProblem, expect: { role: 'gateway' } }),
+    openChannel: ({ id, host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, onProblem: certificateProblem, expect: { role: 'gateway', name: id } }),
     graceMs: config.revocationGraceMs,
     onFreshness: (isFresh) => server.setServing(isFresh, TransferServiceDefinition.fullName),
   });

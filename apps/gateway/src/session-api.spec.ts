@@ -1,9 +1,9 @@
 // Logins, refreshes and logouts at a gateway whose bank the test plays: who is asked, in which order, and what is revoked.
 
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { isLoginRevoked } from '@strife/auth';
+import { isLoginRevoked, RevocationsFullError } from '@strife/auth';
 import type { RevocationRow, Session } from '@strife/auth';
-import { rpcError } from '@strife/service';
+import { reasonOf, rpcError } from '@strife/service';
 import type { BankServiceClient, RefreshGrantResponse } from '@strife/stubs/bank';
 import { ClientError, Status } from 'nice-grpc-common';
 import { RichClientError } from 'nice-grpc-error-details';
@@ -27,10 +27,11 @@ let calls: string[];
 let rows: Map<string, RevocationRow>;
 let bank: Partial<BankServiceClient>;
 let isBankThere: boolean;
+let trouble: Error | undefined;
 let pushed: (readonly RevocationRow[])[];
 
 beforeEach(() => {
-  [calls, rows, isBankThere, pushed] = [[], new Map(), true, []];
+  [calls, rows, isBankThere, pushed, trouble] = [[], new Map(), true, [], undefined];
   bank = {
     refreshGrant: async ({ requestId }) => {
       calls.push(`refresh ${requestId}`);
@@ -46,6 +47,7 @@ beforeEach(() => {
 const revocations = {
   isRevoked: (issuer: string, jti: string) => rows.has(`${issuer} ${jti}`),
   learn: async (learnt: readonly RevocationRow[]) => {
+    if (trouble !== undefined) throw trouble;
     calls.push('written');
     for (const row of learnt) rows.set(`${row.issuer} ${row.jti}`, row);
   },
@@ -152,5 +154,17 @@ describe('a logout', () => {
     await logout();
     expect(lifetimes()).toEqual([['strife-gateway/g1', 'token-1', 1], ['strife-bank/alpha', ID, 9]]);
     expect(pushed.map((told) => told.length)).toEqual([2, 1]);
+  });
+
+  it.each([
+    ['for want of room, so that it may be tried again', new RevocationsFullError(), 'LOGOUT_NOT_KEPT'],
+    ['for a reason of its own', new Error('disk full'), undefined],
+  ])('that cannot be written down here still ends the session at the bank, is told on, and fails: %s', async (_why, error, reason) => {
+    trouble = error;
+    const failure: unknown = await Promise.resolve(logout()).catch((thrown: unknown) => thrown);
+    expect(calls.sort()).toEqual(['end grant', 'pushed']);
+    if (reason === undefined) return expect(failure).toBe(error);
+    expect(reasonOf(failure)).toBe(reason);
+    expect(failure).toMatchObject({ code: Status.UNAVAILABLE, extra: [expect.objectContaining({ metadata: expect.objectContaining({ retryable: 'true' }) })] });
   });
 });

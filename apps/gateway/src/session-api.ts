@@ -1,6 +1,6 @@
 // strife.gateway.v1.SessionService: logs users in at their own bank, keeps them logged in by refresh tokens, and logs them out.
 
-import { isLoginRevoked, isSessionRevoked, loginRevocation, REFRESH_TOKEN_CHARACTERS_MAX, SESSION_LIFETIME_MS, sessionIdOf } from '@strife/auth';
+import { isLoginRevoked, isSessionRevoked, loginRevocation, REFRESH_TOKEN_CHARACTERS_MAX, RevocationsFullError, SESSION_LIFETIME_MS, sessionIdOf } from '@strife/auth';
 import type { RevocationRow, Revocations, Session, SessionContext, SessionTokens } from '@strife/auth';
 import { namePattern, nameRule, reasonOf, requestIdPattern, requestIdRule } from '@strife/service';
 import type { RefreshGrantResponse } from '@strife/stubs/bank';
@@ -109,14 +109,24 @@ export function createSessionApi({ network, tokens, revocations, peers, clock }:
       const { issuer, jti, expiresAtMs, account, login } = session;
       const endMs = clock.nowMs() + ENDED_KEPT_MS;
       const rows = [{ issuer, jti, expiresAtMs }, loginRevocation(account.bank, login.id, endMs)];
-      await revocations.learn(rows);
+      const kept = await settled(revocations.learn(rows));
+      // Also told where it could not be written down here: the bank then refuses what the session could spend.
       const [isOverAtBank] = await Promise.all([endAtBank(session), peers.revoke(rows)]);
+      if (kept.status === 'rejected') throw kept.reason instanceof RevocationsFullError ? toRpcError(logoutNotKept) : kept.reason;
       // A bank that took note refuses the refresh token for ever. Else the gateways refuse it, for as long as it lives.
       if (!isOverAtBank && login.expiresAtMs > endMs) await revoke([loginRevocation(account.bank, login.id, login.expiresAtMs)]);
       return {};
     },
   };
 }
+
+const logoutNotKept = {
+  code: Status.UNAVAILABLE,
+  reason: 'LOGOUT_NOT_KEPT',
+  message: 'this gateway keeps too many logouts to take another one, so the token may still be accepted for reads; log out again, later or at another gateway',
+  outcome: 'not_applied',
+  retryable: true,
+} as const;
 
 const clocksDiffer = {
   code: Status.UNAVAILABLE,
@@ -134,6 +144,11 @@ const sessionRevoked = {
   outcome: 'not_applied',
   retryable: false,
 } as const;
+
+async function settled<Value>(work: Promise<Value>): Promise<PromiseSettledResult<Value>> {
+  const [result] = await Promise.allSettled([work]);
+  return result;
+}
 
 function requireBank(bank: string): void {
   requireText('bank', bank, NAME_CHARACTERS_MAX);

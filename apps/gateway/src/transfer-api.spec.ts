@@ -5,6 +5,7 @@ import type { CreateTransferRequest, TransferFailure } from '@strife/stubs/gatew
 import { Outcome, TransferState } from '@strife/stubs/type';
 import { fingerprintOf } from '@strife/two-phase-commit';
 import type { DecisionRow, TransferBody, TransferResult } from '@strife/two-phase-commit';
+import { Status } from 'nice-grpc-common';
 import { createTransferApi } from './transfer-api.ts';
 import type { TransferApiOptions } from './transfer-api.ts';
 
@@ -75,5 +76,24 @@ describe('a payment whose id is another one\'s in the log', () => {
     ['the payee\'s', { from: { bank: 'gamma', account: 'dave' }, to: { bank: 'beta', account: 'bob' } }],
   ])('cannot be applied once the other is committed at %s bank', async (_, other) => {
     expect(await answer(other, 'committed')).toMatchObject({ $case: 'failure', value: { outcome: Outcome.NOT_APPLIED, field: 'to' } });
+  });
+});
+
+describe('a gateway that does not hear of logouts', () => {
+  const context = { session: { account: { bank: 'alpha', account: 'alice' }, grant: 'g' } } as never;
+  const api = createTransferApi({ areRevocationsFresh: () => false } as unknown as TransferApiOptions);
+  const item = (earlierSendsAnswered: boolean): CreateTransferRequest => ({
+    id: '0197b2a0-0000-7000-8000-000000000001', to: { bank: 'beta', account: 'bob' }, amount: { currency: 'EUR', minorUnits: 100n }, memo: '',
+    waitFor: 0, expiresAtUnixMs: 0n, earlierSendsAnswered,
+  });
+
+  /** It has not read its log, in which an earlier send may be committed. */
+  it.each([
+    ['unknown', [false]], ['not_applied', [true]], ['unknown', [true, false]], ['not_applied', [true, true]],
+  ])('says %s where earlier sends are known to be answered as %j', async (outcome, answered) => {
+    const info = expect.objectContaining({ reason: 'REVOCATIONS_STALE', metadata: expect.objectContaining({ outcome, retryable: 'true' }) });
+    const [first] = answered;
+    if (answered.length === 1) await expect(api.createTransfer(item(first!), context)).rejects.toMatchObject({ code: Status.UNAVAILABLE, extra: [info] });
+    await expect(api.batchCreateTransfers({ items: answered.map(item) }, context)).rejects.toMatchObject({ code: Status.UNAVAILABLE, extra: [info] });
   });
 });

@@ -116,7 +116,7 @@ export function createTransferApi({ coordinator, log, network, clock, areRevocat
 
   return {
     async createTransfer(request: CreateTransferRequest, context: Context): Promise<CreateTransferResponse> {
-      if (!areRevocationsFresh()) throw toRpcError(revocationsStale, request.id.length <= 64 ? request.id : undefined);
+      if (!areRevocationsFresh()) throw toRpcError(revocationsStale(request.earlierSendsAnswered), request.id.length <= 64 ? request.id : undefined);
       const [created] = (await createAll([request], context)) as [Checked<Transfer>];
       count([paymentOutcome(created)]);
       if (created.kind === 'wrong') throw toRpcError(created.failure, request.id.length <= 64 ? request.id : undefined);
@@ -124,7 +124,7 @@ export function createTransferApi({ coordinator, log, network, clock, areRevocat
     },
 
     async batchCreateTransfers({ items }: BatchCreateTransfersRequest, context: Context): Promise<BatchCreateTransfersResponse> {
-      if (!areRevocationsFresh()) throw toRpcError(revocationsStale);
+      if (!areRevocationsFresh()) throw toRpcError(revocationsStale(items.every(({ earlierSendsAnswered }) => earlierSendsAnswered)));
       if (items.length === 0 || items.length > BATCH_ITEMS_MAX) {
         throw toRpcError(invalidArgument('items', 'BATCH_SIZE', `must be 1 to ${BATCH_ITEMS_MAX}, not ${items.length}`));
       }

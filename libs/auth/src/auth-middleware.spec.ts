@@ -52,7 +52,7 @@ describe('the auth middleware', () => {
     sessions = [];
     refusals = [];
     tokens = createSessionTokens({ keys, issuer: 'gateway-1', nowMs: () => nowMs });
-    revocations = await createRevocations({ store: { insert: () => {}, load: () => [], deleteExpired: () => {} }, nowMs: () => nowMs });
+    revocations = await createRevocations({ store: { insert: () => {}, load: () => [], deleteExpired: () => {} }, nowMs: () => nowMs, monotonicMs: () => nowMs });
     const note = <Response>(response: Response) => async (_: unknown, context: CallContext & SessionContext) => {
       sessions.push(context.session);
       return response;

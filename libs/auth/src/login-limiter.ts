@@ -1,23 +1,30 @@
-// Slows down whoever guesses passwords, and whoever refreshes without need: what comes too often is not tried again for a while.
+// Slows down whoever guesses passwords, and whoever logs in or refreshes without need: what comes too often is not tried again for a while.
 
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 
-/** Failed logins that a user name has in one window. */
+/** Failed logins that a user name has in one window; also how many of its logins may be under way at once, since each may fail. */
 const FAILURES_MAX = 10;
+/**
+ * Logins of a user name that succeed in one window. Each begins a session whose logout every gateway remembers for up to two hours
+ * (REVOCATIONS_MAX). Far more than anybody needs who keeps a session.
+ */
+const SUCCESSES_MAX = 60;
 const WINDOW_MS = 60_000;
 
-/** The user name failed too often. It is not said whether it exists, or whether this password was right. */
+/** The user name failed too often, or logged in too often. It is not said which, whether it exists, or whether this password was right. */
 export class TooManyLoginsError extends Error {
   override readonly name = 'TooManyLoginsError';
   readonly code = 'TOO_MANY_LOGINS';
   constructor() {
-    super('too many failed logins for this user; wait a minute and try again');
+    super('too many logins for this user; wait a minute and try again');
   }
 }
 
 export interface LoginLimiter {
   /**
-   * Runs one login, unless the user name has used up its failures of this window. A login that succeeds clears them.
+   * Runs one login, unless the user name has used up its failures or its successes of this window. Logins under way count as failures
+   * until they have ended, so that no more can fail than may. A login that succeeds clears the failures; one that could not be tried
+   * counts for nothing.
    *
    * @throws TooManyLoginsError before `verify` is called
    */
@@ -25,16 +32,37 @@ export interface LoginLimiter {
 }
 
 /** Counts in memory: a restart forgives. Unknown names count like known ones, so that nobody learns which are which. */
-export function createLoginLimiter({ failuresMax = FAILURES_MAX, windowMs = WINDOW_MS }: { failuresMax?: number; windowMs?: number } = {}): LoginLimiter {
+export function createLoginLimiter({ failuresMax = FAILURES_MAX, successesMax = SUCCESSES_MAX, windowMs = WINDOW_MS }: {
+  failuresMax?: number;
+  successesMax?: number;
+  windowMs?: number;
+} = {}): LoginLimiter {
   const failures = new RateLimiterMemory({ points: failuresMax, duration: windowMs / 1000 });
+  const successes = new RateLimiterMemory({ points: successesMax, duration: windowMs / 1000 });
+  /** Logins that have begun and not ended, by user name. */
+  const underWay = new Map<string, number>();
+
+  async function counted(username: string, ahead: number, verify: () => Promise<boolean>): Promise<boolean> {
+    const [failed, succeeded] = await Promise.all([failures.get(username), successes.get(username)]);
+    if ((failed?.consumedPoints ?? 0) + ahead >= failuresMax || (succeeded?.consumedPoints ?? 0) + ahead >= successesMax) throw new TooManyLoginsError();
+    const isRight = await verify();
+    if (isRight) await Promise.all([failures.delete(username), successes.penalty(username)]);
+    else await failures.penalty(username);
+    return isRight;
+  }
+
   return {
     async attempt(username, verify) {
-      const before = await failures.get(username);
-      if (before !== null && before.consumedPoints >= failuresMax) throw new TooManyLoginsError();
-      const succeeded = await verify();
-      if (succeeded) await failures.delete(username);
-      else await failures.penalty(username);
-      return succeeded;
+      const ahead = underWay.get(username) ?? 0;
+      // Before anything is waited for, and taken back after the failure is counted: there is no moment in which it is neither.
+      underWay.set(username, ahead + 1);
+      try {
+        return await counted(username, ahead, verify);
+      } finally {
+        const left = underWay.get(username)! - 1;
+        if (left === 0) underWay.delete(username);
+        else underWay.set(username, left);
+      }
     },
   };
 }

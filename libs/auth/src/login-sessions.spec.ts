@@ -53,17 +53,24 @@ class Rows implements LoginSessionStore {
 }
 
 let nowMs: number;
+let steadyMs: number;
 let store: Rows;
 let sessions: LoginSessions;
 
 const open = (secret: Uint8Array = SECRET, bank = 'alpha'): LoginSessions =>
-  openLoginSessions({ store, secret, bank, lifetimeMs: LIFETIME_MS, grantLifetimeMs: HOUR_MS, nowMs: () => nowMs });
+  openLoginSessions({ store, secret, bank, lifetimeMs: LIFETIME_MS, grantLifetimeMs: HOUR_MS, nowMs: () => nowMs, monotonicMs: () => steadyMs });
 
 beforeEach(() => {
   nowMs = START_MS;
+  steadyMs = 50;
   store = new Rows();
   sessions = open();
 });
+
+function pass(ms: number): void {
+  nowMs += ms;
+  steadyMs += ms;
+}
 
 const admitAll = (): void => undefined;
 const request = (name: string): string => name.padEnd(16, '-');
@@ -88,7 +95,7 @@ describe('a refresh token', () => {
     expect(sessionIdOf(first.refreshToken)).toBe(first.id);
     expect(sessions.idOf(first.refreshToken)).toBe(first.id);
     const before = store.writes;
-    nowMs += DAY_MS;
+    pass(DAY_MS);
     const second = refresh(first.refreshToken);
     expect(second).toMatchObject({ id: first.id, expiresAtMs: first.expiresAtMs });
     expect(second.refreshToken).not.toBe(first.refreshToken);
@@ -123,11 +130,11 @@ describe('a refresh token', () => {
 
   it('expires with its session, and is still called expired when nothing is known of it any more', () => {
     const { refreshToken } = sessions.open('alice');
-    nowMs = START_MS + LIFETIME_MS - 1;
+    pass(LIFETIME_MS - 1);
     const { refreshToken: next } = refresh(refreshToken);
-    nowMs += 1;
+    pass(1);
     expect(refusal(next)).toBe('REFRESH_TOKEN_EXPIRED');
-    nowMs += 2 * DAY_MS;
+    pass(2 * DAY_MS);
     sessions.open('bob');
     expect(store.rows.size).toBe(1);
     expect(refusal(next)).toBe('REFRESH_TOKEN_EXPIRED');
@@ -217,13 +224,42 @@ describe('a session', () => {
     sessions.end(id);
     sessions.end('unknown');
     expect([refusal(refreshToken), refusal(other.refreshToken)]).toEqual(['SESSION_REVOKED', 'accepted']);
-    nowMs += HOUR_MS - 1;
-    sessions = open();
+    pass(HOUR_MS - 1);
+    sessions.open('bob');
     expect([sessions.hasEnded(id), sessions.hasEnded(other.id)]).toEqual([true, false]);
-    nowMs += 60_001;
+    pass(60_001);
     sessions.open('bob');
     expect(sessions.hasEnded(id)).toBe(false);
     expect(refusal(refreshToken)).toBe('SESSION_REVOKED');
+  });
+
+  it('that was ended is known as ended after a start for as long as a grant lives, whatever the clock says then', () => {
+    const { id } = sessions.open('alice');
+    sessions.end(id);
+    nowMs += 2 * HOUR_MS;
+    sessions = open();
+    pass(HOUR_MS - 1);
+    sessions.open('bob');
+    expect(sessions.hasEnded(id)).toBe(true);
+    nowMs -= 2 * HOUR_MS;
+    pass(60_001);
+    sessions.open('bob');
+    expect(sessions.hasEnded(id)).toBe(false);
+    pass(2 * HOUR_MS);
+    expect(open().hasEnded(id)).toBe(false);
+  });
+
+  it('that was ended stays so when the wall clock steps ahead and back', () => {
+    const { id } = sessions.open('alice');
+    sessions.end(id);
+    nowMs += 23 * HOUR_MS;
+    pass(60_000);
+    sessions.open('bob');
+    nowMs -= 23 * HOUR_MS;
+    expect([sessions.hasEnded(id), open().hasEnded(id)]).toEqual([true, true]);
+    pass(HOUR_MS);
+    sessions.open('bob');
+    expect(sessions.hasEnded(id)).toBe(false);
   });
 
   it('is over for refreshing when its account logs in often enough, but can still be ended for good', () => {

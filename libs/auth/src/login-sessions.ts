@@ -83,7 +83,10 @@ export interface LoginSessionsOptions {
   readonly lifetimeMs: number;
   /** The longest that a grant lasts: for so long it is known that a session was ended, and refused for that. */
   readonly grantLifetimeMs: number;
+  /** The wall clock, which may step. */
   readonly nowMs: () => number;
+  /** A clock that never steps. */
+  readonly monotonicMs: () => number;
   readonly newId?: () => string;
 }
 
@@ -92,22 +95,30 @@ export const SESSIONS_KEPT_MAX = 100;
 const SWEEP_INTERVAL_MS = 60_000;
 /** How long a session that is over is kept, at least: its last grants may live on, and can still be ended. */
 const OVER_KEPT_MS = 24 * 3_600_000;
+/** How far ahead the wall clock may be at a start, without it being forgotten that a session was ended. */
+const CLOCK_ERROR_MAX_MS = 2 * 3_600_000;
 
 export function openLoginSessions(options: LoginSessionsOptions): LoginSessions {
-  const { store, secret, bank, lifetimeMs, grantLifetimeMs, nowMs, newId = randomId } = options;
+  const { store, secret, bank, lifetimeMs, grantLifetimeMs, nowMs, monotonicMs, newId = randomId } = options;
   const tokens = createRefreshTokens(secret, bank);
-  /** When sessions were ended, as long as a grant of theirs may live. */
-  const ended = new Map<string, number>();
+  /**
+   * When sessions were ended, as long as a grant of theirs may live by either clock: a wall clock that steps ahead and back would
+   * bring grants back to life. `heardAtMs` is on the steady clock; for what was ended before this start, it is the start.
+   */
+  const ended = new Map<string, { readonly endedAtMs: number; readonly heardAtMs: number }>();
   let sweptAtMs = -Infinity;
   sweep();
-  for (const { id, endedAtMs } of store.endedAfter(nowMs() - grantLifetimeMs)) ended.set(id, endedAtMs);
+  for (const { id, endedAtMs } of store.endedAfter(nowMs() - grantLifetimeMs - CLOCK_ERROR_MAX_MS)) ended.set(id, { endedAtMs, heardAtMs: sweptAtMs });
 
   /** In open and end, which alone make rows: memory and store stay as small as what goes on. */
   function sweep(): void {
+    const steadyMs = monotonicMs();
+    if (steadyMs - sweptAtMs < SWEEP_INTERVAL_MS) return;
+    sweptAtMs = steadyMs;
     const now = nowMs();
-    if (now - sweptAtMs < SWEEP_INTERVAL_MS && now >= sweptAtMs) return;
-    sweptAtMs = now;
-    for (const [id, endedAtMs] of ended) if (endedAtMs + grantLifetimeMs <= now) ended.delete(id);
+    for (const [id, { endedAtMs, heardAtMs }] of ended) {
+      if (endedAtMs + grantLifetimeMs <= now && heardAtMs + grantLifetimeMs <= steadyMs) ended.delete(id);
+    }
     store.removeOver(now - Math.max(OVER_KEPT_MS, grantLifetimeMs));
   }
 
@@ -116,7 +127,7 @@ export function openLoginSessions(options: LoginSessionsOptions): LoginSessions 
     if (ended.has(id)) return;
     const now = nowMs();
     // Refused from now on, also should the write fail: the process then stops anyway.
-    ended.set(id, now);
+    ended.set(id, { endedAtMs: now, heardAtMs: monotonicMs() });
     store.end(id, now);
   }
 

@@ -9,7 +9,7 @@ export interface Revocations {
    * @throws RevocationsFullError, or whatever the store throws
    */
   revoke(issuer: string, jti: string, expiresAtMs: number): Promise<void>;
-  /** As `revoke`, for several rows in one write. Rows that are known already cost nothing; one that now ends later is kept for longer. */
+  /** As `revoke`, for several rows in one write, all or none. Rows that are known already cost nothing; one that now ends later is kept for longer. */
   learn(rows: readonly RevocationRow[]): Promise<void>;
   isRevoked(issuer: string, jti: string): boolean;
 }
@@ -31,45 +31,80 @@ export interface RevocationStore {
   deleteExpired(nowMs: number): Promise<void> | void;
 }
 
-/** More tokens are revoked than memory is meant for. The token at hand was not revoked. */
+/** More tokens are revoked than memory is meant for. None of those at hand was revoked. */
 export class RevocationsFullError extends Error {
   override readonly name = 'RevocationsFullError';
   readonly code = 'REVOCATIONS_FULL';
   constructor() {
-    super(`more than ${REVOCATIONS_MAX} unexpired tokens are logged out; try again later`);
+    super('too many tokens are logged out that have not expired; try again later');
   }
 }
 
-/** Loads the unexpired rows and drops the others. Expired ones are dropped again about once a minute, while logouts come. */
-export async function createRevocations({ store, nowMs }: {
-  store: RevocationStore;
-  nowMs: () => number;
-}): Promise<Revocations> {
-  let sweptAtMs = nowMs();
-  await store.deleteExpired(sweptAtMs);
-  const revoked = new Map((await store.load(sweptAtMs)).map(
-    ({ issuer, jti, expiresAtMs }) => [keyOf(issuer, jti), { expiresAtMs, isDurable: true }],
+export interface RevocationsOptions {
+  readonly store: RevocationStore;
+  /** The wall clock, which the expiry of tokens is by, and which may step. */
+  readonly nowMs: () => number;
+  /** A clock that never steps. */
+  readonly monotonicMs: () => number;
+  readonly rowsMax?: number;
+}
+
+interface Revoked {
+  expiresAtMs: number;
+  /** On the steady clock: when the row has been known for as long as the token had to live when it was learnt. */
+  staysUntilMs: number;
+  isDurable: boolean;
+}
+
+/**
+ * Loads the unexpired rows and drops the others. Expired ones are dropped again about once a minute, while logouts come.
+ *
+ * A row is dropped when it has expired by both clocks. If the wall clock alone could say so, one that steps ahead and back
+ * would bring tokens back to life that were logged out. A row that has expired already when it is first seen may have been
+ * written by the right clock and be read by a wrong one: it stays for CLOCK_ERROR_MAX_MS, if it expired no longer ago than that.
+ */
+export async function createRevocations({ store, nowMs, monotonicMs, rowsMax = REVOCATIONS_MAX }: RevocationsOptions): Promise<Revocations> {
+  let sweptAtMs = monotonicMs();
+  const overMs = nowMs() - CLOCK_ERROR_MAX_MS;
+  await store.deleteExpired(overMs);
+  const revoked = new Map((await store.load(overMs)).map(
+    ({ issuer, jti, expiresAtMs }): [string, Revoked] => [keyOf(issuer, jti), { expiresAtMs, staysUntilMs: staysUntil(expiresAtMs), isDurable: true }],
   ));
 
-  async function sweep(now: number): Promise<void> {
-    sweptAtMs = now;
-    for (const [key, { expiresAtMs }] of revoked) if (expiresAtMs <= now) revoked.delete(key);
-    await store.deleteExpired(now);
+  function staysUntil(expiresAtMs: number): number {
+    const lifeMs = expiresAtMs - nowMs();
+    return monotonicMs() + (lifeMs > 0 ? lifeMs : CLOCK_ERROR_MAX_MS);
+  }
+
+  async function sweep(): Promise<void> {
+    sweptAtMs = monotonicMs();
+    const now = nowMs();
+    // The store deletes by expiry alone: all that expired before the first row that stays.
+    let deletableMs = now;
+    for (const [key, { expiresAtMs, staysUntilMs }] of revoked) {
+      if (expiresAtMs > now) continue;
+      if (staysUntilMs <= sweptAtMs) revoked.delete(key);
+      else deletableMs = Math.min(deletableMs, expiresAtMs - 1);
+    }
+    await store.deleteExpired(deletableMs);
   }
 
   async function learn(rows: readonly RevocationRow[]): Promise<void> {
-    const now = nowMs();
-    if (now - sweptAtMs >= SWEEP_INTERVAL_MS) await sweep(now);
-    const added: RevocationRow[] = [];
-    for (const row of rows) {
-      const key = keyOf(row.issuer, row.jti);
-      const known = revoked.get(key);
-      if (row.expiresAtMs <= now || (known?.isDurable === true && known.expiresAtMs >= row.expiresAtMs)) continue;
-      if (revoked.size >= REVOCATIONS_MAX && known === undefined) throw new RevocationsFullError();
-      revoked.set(key, { expiresAtMs: Math.max(row.expiresAtMs, known?.expiresAtMs ?? 0), isDurable: false });
-      added.push(row);
-    }
+    if (monotonicMs() - sweptAtMs >= SWEEP_INTERVAL_MS) await sweep();
+    const overMs = nowMs() - CLOCK_ERROR_MAX_MS;
+    const added = rows.filter(({ issuer, jti, expiresAtMs }) => {
+      const known = revoked.get(keyOf(issuer, jti));
+      return expiresAtMs > overMs && (known?.isDurable !== true || known.expiresAtMs < expiresAtMs);
+    });
     if (added.length === 0) return;
+    const unknown = added.filter(({ issuer, jti }) => !revoked.has(keyOf(issuer, jti))).length;
+    if (unknown > 0 && revoked.size + unknown > rowsMax) throw new RevocationsFullError();
+    for (const { issuer, jti, expiresAtMs } of added) {
+      const key = keyOf(issuer, jti);
+      const known = revoked.get(key);
+      const longestMs = Math.max(expiresAtMs, known?.expiresAtMs ?? 0);
+      revoked.set(key, { expiresAtMs: longestMs, staysUntilMs: Math.max(staysUntil(longestMs), known?.staysUntilMs ?? 0), isDurable: false });
+    }
     await store.insert(added);
     for (const { issuer, jti } of added) {
       const written = revoked.get(keyOf(issuer, jti));
@@ -85,9 +120,15 @@ export async function createRevocations({ store, nowMs }: {
   };
 }
 
-/** About 200 MB. Each login costs an argon2 hash, so that some hours of them stay far below. */
+/**
+ * About 200 MB. A logout leaves a row for an hour and one for two, 10,800 rows for each logout a second: so the cap is 92 logouts a second
+ * that go on for hours. Hashing alone is no bound, since a bank's thread lets 50 log in a second, and there are many banks; a
+ * user name may log in 60 times in a minute, so it takes 92 customers together who do nothing else.
+ */
 const REVOCATIONS_MAX = 1_000_000;
 const SWEEP_INTERVAL_MS = 60_000;
+/** How far ahead the wall clock may be at a start, or when a row comes, without a logout being forgotten. */
+const CLOCK_ERROR_MAX_MS = 2 * 3_600_000;
 
 /** JSON keeps the two apart whatever characters they have. */
 function keyOf(issuer: string, jti: string): string {

@@ -3,18 +3,22 @@
 import { InvalidArgumentError } from './errors.ts';
 import type { AccountAddress } from './model.ts';
 
-/** `alpha/alice` to its parts. Throws InvalidArgumentError naming `field` if it has not exactly two. */
+/** Names of banks and accounts, as gateways and banks take them. */
+const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const NAME_RULE = '1 to 63 of a-z, 0-9, ".", "_" and "-", the first a letter or digit';
+
+/** `alpha/alice` to its parts. Throws InvalidArgumentError naming `field` if it has not exactly two, or if one is no name. */
 export function parseAccountName(text: string | AccountAddress, field: string): AccountAddress {
   const parts = typeof text === 'string' ? text.trim().split('/') : [text?.bank, text?.account];
   const [bank, account] = parts;
-  if (parts.length !== 2 || !isName(bank) || !isName(account)) {
-    throw new InvalidArgumentError(`${field} must be <bank>/<account>, such as beta/bob`, {
-      code: 'INVALID_ACCOUNT_NAME',
-      outcome: 'not_applied',
-      field,
-    });
-  }
+  if (parts.length !== 2 || !isText(bank) || !isText(account)) throw invalidName(`${field} must be <bank>/<account>, such as beta/bob`, field);
+  if (!NAME.test(bank) || !NAME.test(account)) throw invalidName(`${field} must be <bank>/<account>, each ${NAME_RULE}`, field);
   return { bank, account };
+}
+
+/** Throws InvalidArgumentError naming `field` for what cannot be the name of a bank, or of an account at one. */
+export function requireName(name: string, field: string): void {
+  if (!isText(name) || !NAME.test(name)) throw invalidName(`${field} must be ${NAME_RULE}`, field);
 }
 
 /** The parts of an account's name to `alpha/alice`. */
@@ -22,6 +26,10 @@ export function formatAccountName(name: AccountAddress): string {
   return `${name.bank}/${name.account}`;
 }
 
-function isName(part: unknown): part is string {
+function isText(part: unknown): part is string {
   return typeof part === 'string' && part !== '';
+}
+
+function invalidName(message: string, field: string): InvalidArgumentError {
+  return new InvalidArgumentError(message, { code: 'INVALID_ACCOUNT_NAME', outcome: 'not_applied', field });
 }

@@ -80,8 +80,21 @@ export function timeoutSignal(ms: number): AbortSignal {
   return AbortSignal.timeout(Math.max(0, Math.ceil(ms)));
 }
 
-/** What to throw for a call that its caller cancelled, or that was cut off by `close`. */
-export function cancellation(signal: AbortSignal): StrifeError {
-  if (signal.reason instanceof StrifeError) return signal.reason;
-  return new StrifeError('the call was cancelled', { code: 'CANCELLED', retryable: true, cause: signal.reason });
+/** The errors that `clientClosed` made: known by identity, since an abort reason of a caller's own may look the same. */
+const closings = new WeakSet<object>();
+
+/** The reason with which a client that is closed ends its calls. */
+export function clientClosed(): StrifeError {
+  const error = new StrifeError('the client is closed', { code: 'CLOSED' });
+  closings.add(error);
+  return error;
+}
+
+/**
+ * What to throw for a call that its caller cancelled, or that was cut off by `close`. It says nothing of any payment: a caller may abort with
+ * whatever error is at hand, even with what another payment ended with, so no reason but `clientClosed` is taken at its word.
+ */
+export function cancellation({ reason }: AbortSignal): StrifeError {
+  if (closings.has(reason as object)) return reason as StrifeError;
+  return new StrifeError('the call was cancelled', { code: 'CANCELLED', retryable: true, cause: reason });
 }

@@ -189,6 +189,8 @@ describe('options', () => {
     ['tls.ca', { tls: undefined }],
     ['session', { session: { token: 'x' } }],
     ['sessionStore', { sessionStore: {} }],
+    ['sessionStore', { sessionStore: null }],
+    ['sessionStore', { sessionStore: { save: () => {}, lock: true } }],
     ['signal', { signal: {} }],
     ['coalesce', { coalesce: 'yes' }],
     ['timeoutMs', { timeoutMs: '5' }],
@@ -203,6 +205,8 @@ describe('options', () => {
     await expect(strife.balance({ signal })).rejects.toMatchObject({ field: 'signal' });
     await expect(strife.transfers.createMany([], { timeoutMs: 0 })).rejects.toMatchObject({ field: 'timeoutMs' });
     await expect(strife.login({ ...alice, username: '' })).rejects.toMatchObject({ field: 'username' });
+    await expect(strife.login({ ...alice, username: 'a'.repeat(64) })).rejects.toMatchObject({ code: 'INVALID_ACCOUNT_NAME', field: 'username' });
+    await expect(strife.login({ ...alice, bank: 'alpha/beta' })).rejects.toMatchObject({ code: 'INVALID_ACCOUNT_NAME', field: 'bank' });
     await expect(strife.login({ ...alice, password: 'x'.repeat(1_025) })).rejects.toMatchObject({ field: 'password' });
   });
 

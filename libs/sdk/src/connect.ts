@@ -1,17 +1,18 @@
 // The client itself: sessions, the account, and the way to its payments.
 
-import { parseAccountName } from './account-name.ts';
-import { backOffMs, cancellation, startBudget, systemClock, type Budget } from './budget.ts';
+import { requireName } from './account-name.ts';
+import { backOffMs, cancellation, clientClosed, startBudget, systemClock, type Budget } from './budget.ts';
 import type { CallContext, CallOptions, PageOptions } from './call-context.ts';
 import { AuthenticationError, InvalidArgumentError, StrifeError } from './errors.ts';
 import { gatewayPool } from './gateway-pool.ts';
 import { gatewaySource, type GatewaySource } from './gateway-source.ts';
+import { loginStores, type LoginStore, type LoginStores, type SessionStore } from './login-store.ts';
 import type { Balance, Entry, Session } from './model.ts';
 import { pages } from './pages.ts';
 import { query, type Ask } from './query.ts';
 import type { AttachedQueue } from './queue/client-queue.ts';
 import type { OfflineQueue, QueueOptions } from './queue/offline-queue.ts';
-import { saveSession, sessionKeeper, type SessionKeeper, type SessionStore } from './session-keeper.ts';
+import { sessionKeeper, type SessionKeeper } from './session-keeper.ts';
 import { tlsSource, type TlsOptions, type TlsSource } from './tls-source.ts';
 import { transfersOf, type Transfers } from './transfers.ts';
 import { toBalance, toEntry, toSession } from './wire.ts';
@@ -71,8 +72,9 @@ export interface Strife extends AsyncDisposable {
    */
   onSession(listener: (session: Session | undefined) => void): () => void;
   /**
-   * Logs in; the session is saved, and used by calls from then on. A session from before is forgotten but not revoked: call `logout`
-   * first for that. Payments that are under way stay with the login that they began with. On failure the session stays as it was.
+   * Logs in; the session is saved, under the store's lock if it has one, and used by calls from then on. A session from before is forgotten
+   * but not revoked: call `logout` first for that. Payments that are under way stay with the login that they began with; what is renewed for
+   * them is not saved. On failure the session stays as it was.
    *
    * @throws AuthenticationError for a wrong bank, user name or password; StrifeError SESSION_NOT_SAVED
    */
@@ -82,6 +84,7 @@ export interface Strife extends AsyncDisposable {
    * already. If the gateway cannot be told, or refuses for another reason, it throws and the session stays.
    *
    * @throws QueueNotEmptyError if payments of this account are queued here, unless `keepQueue`
+   * @throws StrifeError SESSION_NOT_SAVED if the session has ended, here too, but `sessionStore` still holds it
    */
   logout(options?: LogoutOptions): Promise<void>;
   /** What is in the account. */
@@ -103,14 +106,14 @@ export interface Strife extends AsyncDisposable {
  * A client for these gateways. Connections are made by the first calls, so this does not tell whether a gateway is there.
  *
  * @throws InvalidArgumentError for a bad option, which `field` names; TlsError for certificates that cannot be used; what
- *   `sessionStore.load` throws
+ *   `sessionStore.load` throws; StrifeError SESSION_NOT_SAVED for a given session that `sessionStore` did not take
  */
 export async function connect(options: ConnectOptions): Promise<Strife> {
   checkOptions(options);
-  const session = options.session ?? (await options.sessionStore?.load?.());
-  const client = new GatewayClient(options, session);
+  const stored = options.session ? undefined : await options.sessionStore?.load?.();
+  const client = new GatewayClient(options, stored);
   try {
-    if (options.session) await saveSession(options.sessionStore, options.session);
+    if (options.session) await client.begin(options.session, false);
     if (options.queue) await client.openQueue(options.queue);
     return client;
   } catch (error) {
@@ -122,16 +125,17 @@ export async function connect(options: ConnectOptions): Promise<Strife> {
 class GatewayClient implements Strife {
   readonly transfers: Transfers;
   readonly #context: CallContext;
-  readonly #store: SessionStore | undefined;
+  readonly #stores: LoginStores;
   readonly #ending = new AbortController();
   readonly #listeners = new Set<(session: Session | undefined) => void>();
   #login: SessionKeeper | undefined;
   #queue: AttachedQueue | undefined;
 
-  constructor(options: ConnectOptions, session: Session | undefined) {
+  /** @param stored what `sessionStore` holds */
+  constructor(options: ConnectOptions, stored: Session | undefined) {
     const closing = options.signal ? AbortSignal.any([this.#ending.signal, options.signal]) : this.#ending.signal;
     const checkedTimeoutMs = (call: CallOptions = {}): number => timeoutOf(call, options.timeoutMs ?? TIMEOUT_MS);
-    this.#store = options.sessionStore;
+    this.#stores = loginStores(options.sessionStore);
     this.#context = {
       clock: systemClock,
       closing,
@@ -150,7 +154,7 @@ class GatewayClient implements Strife {
       },
       login: () => this.#currentLogin(),
     };
-    if (session) this.#login = this.#keeper(session, false);
+    if (stored) this.#login = this.#keeper(stored, false, this.#stores.loaded());
     this.transfers = transfersOf(this.#context, { coalesce: options.coalesce ?? true });
   }
 
@@ -176,17 +180,23 @@ class GatewayClient implements Strife {
   }
 
   async login({ bank, username, password }: Credentials, options?: CallOptions): Promise<Session> {
-    parseAccountName({ bank, account: username }, 'username');
+    requireName(bank, 'bank');
+    requireName(username, 'username');
     if (typeof password !== 'string' || password.length > PASSWORD_CHARACTERS_MAX) {
       throw invalid('INVALID_PASSWORD', 'password', `the password must be text of at most ${PASSWORD_CHARACTERS_MAX} characters`);
     }
     const session = await this.#query(options, async ({ sessions }, asking) =>
       toSession(await sessions.login({ bank, username, password }, asking)),
     );
-    await saveSession(this.#store, session);
-    this.#login = this.#keeper(session, true);
-    this.#tell(this.#login);
+    await this.begin(session, true);
     return session;
+  }
+
+  /** Saves a session and makes it the client's login. Throws StrifeError SESSION_NOT_SAVED. */
+  async begin(session: Session, isNew: boolean): Promise<void> {
+    let login: SessionKeeper | undefined;
+    await this.#stores.take(session, (store) => (this.#login = login = this.#keeper(session, isNew, store)));
+    if (login) this.#tell(login);
   }
 
   async logout(options?: LogoutOptions): Promise<void> {
@@ -196,13 +206,16 @@ class GatewayClient implements Strife {
     try {
       await this.#query(options, ({ sessions }, asking) => sessions.logout({}, asking), ending);
     } catch (error) {
-      if (!provesEnd(error, ending.session)) {
+      if (this.#isCutOff(options) || !provesEnd(error, ending.session)) {
         tellQueue?.('still-logged-in');
         throw error;
       }
     }
-    if (this.#login === ending) await ending.end();
-    tellQueue?.('logged-out');
+    try {
+      if (this.#login === ending) await ending.end();
+    } finally {
+      tellQueue?.('logged-out');
+    }
   }
 
   async balance(options?: CallOptions): Promise<Balance> {
@@ -238,7 +251,7 @@ class GatewayClient implements Strife {
   }
 
   async close(): Promise<void> {
-    this.#ending.abort(new StrifeError('the client is closed', { code: 'CLOSED' }));
+    this.#ending.abort(clientClosed());
     await this.#queue?.close();
     this.#context.gateways.close();
   }
@@ -258,22 +271,41 @@ class GatewayClient implements Strife {
     throw new AuthenticationError('nobody is logged in', { code: 'NOT_LOGGED_IN', outcome: 'not_applied' });
   }
 
-  #keeper(session: Session, isNew: boolean): SessionKeeper {
+  /** Whether what a call threw may be the reason of whoever cancelled it, which is no gateway's word. */
+  #isCutOff(options?: CallOptions): boolean {
+    return this.#context.closing.aborted || options?.signal?.aborted === true;
+  }
+
+  #keeper(session: Session, isNew: boolean, store: LoginStore): SessionKeeper {
     const keeper: SessionKeeper = sessionKeeper({
       session,
       isNew,
       onChange: () => this.#tell(keeper),
-      store: this.#store,
+      store,
       nowUnixMs: Date.now,
-      refresh: (request) =>
-        this.#query({ timeoutMs: REFRESH_TIMEOUT_MS }, async ({ sessions }, asking) => toSession(await sessions.refresh(request, asking))),
+      refresh: async (request) => {
+        try {
+          return await this.#query({ timeoutMs: REFRESH_TIMEOUT_MS }, async ({ sessions }, asking) => toSession(await sessions.refresh(request, asking)));
+        } catch (error) {
+          throw this.#isCutOff() ? cancellation(this.#context.closing) : error;
+        }
+      },
     });
     return keeper;
   }
 
   #tell(changed: SessionKeeper): void {
     if (changed !== this.#login) return;
-    for (const listener of this.#listeners) listener(changed.session);
+    for (const listener of this.#listeners) {
+      try {
+        listener(changed.session);
+      } catch (error) {
+        // Its program's trouble: it must not come in the way of a session that is about to be saved, or pass for a gateway's word.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }
 
@@ -286,11 +318,16 @@ function provesEnd(error: unknown, session: Session | undefined): boolean {
 function checkOptions({ session, sessionStore, timeoutMs, signal, coalesce }: ConnectOptions): void {
   timeoutOf({ timeoutMs, signal }, TIMEOUT_MS);
   if (coalesce !== undefined && typeof coalesce !== 'boolean') throw invalid('INVALID_OPTION', 'coalesce', 'coalesce must be true or false');
-  if (sessionStore !== undefined && typeof sessionStore?.save !== 'function') {
-    throw invalid('INVALID_SESSION_STORE', 'sessionStore', 'sessionStore needs at least the function save');
+  if (sessionStore !== undefined && !isSessionStore(sessionStore)) {
+    throw invalid('INVALID_SESSION_STORE', 'sessionStore', 'sessionStore needs at least the function save; load and lock are functions too');
   }
   const isSession = typeof session?.token === 'string' && typeof session.account === 'string' && Number.isFinite(session.expiresAtMs);
   if (session !== undefined && !isSession) throw invalid('INVALID_SESSION', 'session', 'session must be what login returned');
+}
+
+function isSessionStore(store: Partial<SessionStore> | null): boolean {
+  const isFunction = (value: unknown): boolean => typeof value === 'function';
+  return isFunction(store?.save) && [store?.load, store?.lock].every((each) => each === undefined || isFunction(each));
 }
 
 /** Checks what a call, or `connect`, says about its time and its end. */

@@ -1,5 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startConsul, type ConsulAgent } from '@strife/consul';
@@ -16,6 +19,26 @@ it('the address of a Consul agent must be one', () => {
     expect(() => gatewaysFromConsul({ address })).toThrow(expect.objectContaining({ name: 'InvalidArgumentError', field: 'address' }));
   }
 });
+
+it.each([['no index', {}], ['an index that is none', { 'X-Consul-Index': 'soon' }], ['an index at once', { 'X-Consul-Index': '7' }]])(
+  'an agent that answers with %s is asked again after a pause', async (_which, headers) => {
+    const askedAtMs: number[] = [];
+    const enough = Promise.withResolvers<void>();
+    const agent = createServer((_request, response) => {
+      askedAtMs.push(performance.now());
+      if (askedAtMs.length === 5) enough.resolve();
+      response.writeHead(200, headers).end('{}');
+    }).listen(0, '127.0.0.1');
+    await once(agent, 'listening');
+    const { port } = agent.address() as AddressInfo;
+    const stop = gatewaysFromConsul({ address: `http://127.0.0.1:${port}` }).watch(() => {});
+    await enough.promise;
+    stop();
+    agent.close();
+    // Four pauses; timers may be a little early.
+    expect(askedAtMs[4]! - askedAtMs[0]!).toBeGreaterThan(4 * 95);
+  },
+);
 
 await describeWithConsul('gateways found by a Consul agent', (program) => {
   let directory: string;

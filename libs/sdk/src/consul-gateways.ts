@@ -15,6 +15,10 @@ const PROXY_SUFFIX = '-sidecar-proxy';
 const WAIT_SECONDS = 30;
 /** Consul adds up to a sixteenth of the wait; an agent that is silent for longer is asked anew. */
 const SILENCE_MS_MAX = 40_000;
+/** From one question to the next, however fast the agent answers: the catalog may change all the time, and some answers have no index. */
+const QUERY_INTERVAL_MIN_MS = 100;
+/** How long it holds a question after a pause, in which Consul may have begun anew: it would hold one with an index from before to the end. */
+const WAIT_SECONDS_AFTER_PAUSE = 1;
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
 /** The back-off grows no further than 50 ms times 2 to this. */
 const BACK_OFF_DOUBLINGS_MAX = 6;
@@ -85,19 +89,23 @@ function baseUrl(address: string): URL {
 async function poll(base: URL, path: string, options: ConsulOptions, signal: AbortSignal, onAnswer: (body: object) => void): Promise<void> {
   let index = 0;
   let failures = 0;
+  let pauseMs = 0;
   while (!signal.aborted) {
+    const endsAtMs = systemClock.nowMs() + QUERY_INTERVAL_MIN_MS;
+    const waitSeconds = pauseMs > 0 ? WAIT_SECONDS_AFTER_PAUSE : WAIT_SECONDS;
     try {
-      const answer = await ask(new URL(`${path}index=${index}&wait=${WAIT_SECONDS}s`, base), options, signal);
-      // An index that goes back comes from a Consul that began anew.
+      const answer = await ask(new URL(`${path}index=${index}&wait=${waitSeconds}s`, base), options, signal);
+      pauseMs = Math.max(0, endsAtMs - systemClock.nowMs());
+      // An index that goes back comes from a Consul that began anew; with none nothing can be waited for.
       index = answer.index >= index ? answer.index : 0;
       failures = 0;
       if (!signal.aborted) onAnswer(answer.body);
     } catch {
       index = 0;
-      const pauseMs = 10 + backOffMs(systemClock, Math.min(failures, BACK_OFF_DOUBLINGS_MAX));
+      pauseMs = QUERY_INTERVAL_MIN_MS + backOffMs(systemClock, Math.min(failures, BACK_OFF_DOUBLINGS_MAX));
       failures += 1;
-      await sleep(pauseMs, undefined, { signal }).catch(() => {});
     }
+    if (pauseMs > 0) await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
 }
 
@@ -107,12 +115,18 @@ function ask(url: URL, { token, ca }: ConsulOptions, signal: AbortSignal): Promi
     const headers = token === undefined ? {} : { 'X-Consul-Token': token };
     const requestOptions: RequestOptions & { ca?: string | Buffer | undefined } = { headers, signal, timeout: SILENCE_MS_MAX, ca };
     const sent = request(url, requestOptions, (response) => {
-      readBody(response).then((body) => resolve({ body, index: Number(response.headers['x-consul-index'] ?? 0) }), reject);
+      readBody(response).then((body) => resolve({ body, index: indexIn(response) }), reject);
     });
     sent.on('timeout', () => sent.destroy(new Error('the agent is silent')));
     sent.on('error', reject);
     sent.end();
   });
+}
+
+/** 0 for an answer without a whole number above zero: that asks for no wait. */
+function indexIn({ headers }: IncomingMessage): number {
+  const index = Number(headers['x-consul-index']);
+  return Number.isSafeInteger(index) && index > 0 ? index : 0;
 }
 
 async function readBody(response: IncomingMessage): Promise<object> {

@@ -1,12 +1,12 @@
 // The codes of errors: stable over releases, and all in one place.
 
 /**
- * Every `code` that this release knows, and what it means. A gateway that is newer may send others; `retryable`, `outcome` and
- * the class of the error say what to do about any.
+ * Every `code` that this release knows, and what it means. A gateway that is newer may send others, and an answer without details has the
+ * name of its gRPC status; `retryable`, `outcome` and the class of the error say what to do about any.
  */
 export const ERROR_CODES = {
   // Said by this library.
-  INVALID_ACCOUNT_NAME: 'an account is not <bank>/<account>',
+  INVALID_ACCOUNT_NAME: 'an account is not <bank>/<account>, or a name is too long or has characters that no name has',
   INVALID_AMOUNT: 'an amount is not above zero, too large, or has more digits than its currency',
   INVALID_CURRENCY: 'a currency is not in ISO 4217',
   INVALID_EXPIRY: 'expiresAt or expiresInMs is no time to come',
@@ -16,7 +16,7 @@ export const ERROR_CODES = {
   INVALID_PAGE: 'limit or pageSize is out of range',
   INVALID_PASSWORD: 'a password is no text, or too long to be one',
   INVALID_SESSION: 'a session is not one that login returned',
-  INVALID_SESSION_STORE: 'a session store lacks save',
+  INVALID_SESSION_STORE: 'a session store lacks save, or its load or lock is no function',
   INVALID_SIGNAL: 'signal is no AbortSignal',
   INVALID_TIMEOUT: 'timeoutMs is out of range',
   INVALID_TLS: 'tls lacks ca, cert or key',
@@ -25,7 +25,7 @@ export const ERROR_CODES = {
   NO_GATEWAYS: 'the list of gateways is empty',
   NOT_LOGGED_IN: 'nobody is logged in',
   SESSION_ENDED: 'the session could not be renewed: log in again',
-  SESSION_NOT_SAVED: 'sessionStore.save failed',
+  SESSION_NOT_SAVED: 'sessionStore failed: its load, save or lock',
   CANCELLED: "the caller's signal aborted the call",
   CLOSED: 'the client is closed',
   UNAVAILABLE: 'no gateway can be reached',
@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   TOO_MANY_PAYMENTS: 'too many payments of this client wait for an answer',
   OUTCOME_UNKNOWN: 'a payment was sent and no certain answer came',
   TRANSFER_DECLINED: 'a bank declined the payment for ever',
+  TRANSFER_ID_REUSED: 'the id is queued already, for another payment',
   BAD_RESPONSE: "a gateway's answer lacks what it must have",
   INTERNAL: 'something broke in the gateway or here',
   TLS_MATERIAL_INVALID: 'the certificates or the key cannot be used',
@@ -58,24 +59,41 @@ export const ERROR_CODES = {
   ALREADY_LOGGED_IN: 'login came with a session that is still good',
   ATTEMPT_FENCED: 'this attempt was given up before it began',
   ATTEMPT_GIVEN_UP: 'this attempt was given up',
+  BANK_FAILED_PRECONDITION: 'the bank refused the call as things are, without details',
+  BANK_INVALID_ARGUMENT: 'the bank refused what the call says, without details',
+  BANK_NOT_FOUND: 'the bank does not know what the call is about, without details',
   BANK_REFUSED_LEG: 'a bank could not read its half of the payment',
+  BANK_RESOURCE_EXHAUSTED: 'the bank has too much to do, without details',
+  BANK_UNAUTHENTICATED: 'the bank does not accept the login, without details',
   BANK_UNAVAILABLE: 'the bank cannot answer now',
   BANK_UNREACHABLE: 'a bank of the payment cannot be reached',
   BATCH_SIZE: 'a message has too many payments or none',
   ACCOUNT_FROZEN: 'the account is frozen',
   CLOCKS_DIFFER: "by the gateway's clock the login that the bank has just granted is over",
   GRANT_EXPIRED: "the bank's part of the session is over",
+  GRANT_FORGED: "the signature of the bank's part of the session does not match",
+  GRANT_ISSUER: 'the bank does not know who signed its part of the session',
+  GRANT_MALFORMED: "the bank's part of the session is not one",
+  GRANT_MISSING: "the bank's part of the session is missing",
   GRANT_REFUSED: 'the bank no longer accepts this login',
   ID_CONTESTED: 'another payment was tried under this id at the same time',
   ID_TAKEN: 'the id was used for another payment',
   INTENTION_DENIED: 'the operator does not let this client call the gateway',
   INTENTIONS_UNKNOWN: 'whether this client may call is not known now',
+  INVALID_ARGUMENT: 'a bank takes a field for wrong; `field` names it',
+  INVALID_TIME: 'a time is before 1970',
+  LOGINS_BUSY: 'too many logins at once: try again',
+  LOGOUT_NOT_KEPT: 'the gateway keeps too many logouts to take another one',
   MALFORMED_ID: 'a transfer id is no UUID',
   MALFORMED_NAME: 'a name has other characters than a name may have',
   MALFORMED_REQUEST: 'the gateway could not read the request',
+  MALFORMED_REQUEST_ID: 'the id of a request is not one',
+  MEMO_CONTROL_CHARACTERS: 'a memo has line breaks or other control characters',
+  MEMO_TOO_LONG: 'a memo is too long',
   MISSING: 'a field is missing',
   NO_SUCH_ACCOUNT: 'no account has this name',
   NO_SUCH_TRANSFER: 'no payment of yours has this id',
+  OWN_ACCOUNT: 'payer and payee are one account',
   OVERLOADED: 'too many payments wait at the gateway',
   PASSWORDS_UNAVAILABLE: 'the bank cannot check passwords just now',
   PEER_NOT_IDENTIFIED: "this client's certificate names nobody",
@@ -94,11 +112,12 @@ export const ERROR_CODES = {
   TOKEN_MISSING: 'the call came without a session',
   TOKEN_REVOKED: 'the session was logged out',
   TOO_LONG: 'a field is too long',
-  TOO_MANY_LOGINS: 'too many failed logins of this user: wait a minute',
+  TOO_MANY_LOGINS: 'too many logins of this user, failed or not: wait a minute',
   TOO_MANY_REFRESHES: 'the session is refreshed too often: wait a little',
   TRANSFER_BUSY: 'another gateway is working on this id',
   WRONG_CREDENTIALS: 'no such bank, user or password',
   UNKNOWN_BANK: 'no bank has this name',
+  UNKNOWN_CURRENCY: 'a currency is not in ISO 4217',
 } as const;
 
 /** A code of this release's list. */

@@ -5,7 +5,7 @@ export { tlsFiles, type TlsOptions, type TlsPaths, type TlsSource } from './tls-
 export type { GatewaySource } from './gateway-source.ts';
 export { gatewaysFromRegistryDirectory } from './registry-gateways.ts';
 export { gatewaysFromConsul, type ConsulOptions } from './consul-gateways.ts';
-export type { SessionStore } from './session-keeper.ts';
+export type { SessionStore } from './login-store.ts';
 export type { CallOptions, PageOptions } from './call-context.ts';
 export { MEMO_CHARACTERS_MAX, type NewTransfer } from './payment-request.ts';
 export { newTransferId } from './transfer-ids.ts';

@@ -64,6 +64,9 @@ export function toPayment(transfer: NewTransfer): Payment {
     throw invalid('INVALID_AMOUNT', 'amount', "the amount must be money, such as eur('12.50')");
   }
   asArgument(() => checkTransferAmount(amount));
+  if (earlierSendsAnswered !== undefined && typeof earlierSendsAnswered !== 'boolean') {
+    throw invalid('INVALID_OPTION', 'earlierSendsAnswered', 'earlierSendsAnswered must be true or false');
+  }
   if (typeof memo !== 'string' || (memo.length > MEMO_CHARACTERS_MAX && [...memo].length > MEMO_CHARACTERS_MAX)) {
     throw invalid('INVALID_MEMO', 'memo', `the memo must be text of at most ${MEMO_CHARACTERS_MAX} characters`);
   }
@@ -91,7 +94,7 @@ function expiry(expiresAt: Date | undefined, expiresInMs: number | undefined): b
     throw invalid('INVALID_EXPIRY', 'expiresInMs', 'give expiresAt or expiresInMs, not both');
   }
   if (expiresInMs !== undefined) {
-    if (!(expiresInMs > 0 && expiresInMs <= EXPIRES_IN_MS_MAX)) {
+    if (typeof expiresInMs !== 'number' || !(expiresInMs > 0 && expiresInMs <= EXPIRES_IN_MS_MAX)) {
       throw invalid('INVALID_EXPIRY', 'expiresInMs', `expiresInMs must be above 0 and at most ${EXPIRES_IN_MS_MAX}`);
     }
     return BigInt(Math.ceil(Date.now() + expiresInMs));

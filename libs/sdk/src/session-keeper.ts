@@ -5,7 +5,8 @@ import type { Metadata } from 'nice-grpc-common';
 import { parseAccountName } from './account-name.ts';
 import { within, type Budget } from './budget.ts';
 import { bearer } from './call-context.ts';
-import { AuthenticationError, InvalidArgumentError, StrifeError } from './errors.ts';
+import { AuthenticationError, InvalidArgumentError, type StrifeError } from './errors.ts';
+import type { LoginStore } from './login-store.ts';
 import type { Session } from './model.ts';
 
 /** A token is renewed on use in the last quarter of its life, but no earlier than this. */
@@ -19,25 +20,6 @@ const RENEWABLE: ReadonlySet<string> = new Set(['TOKEN_EXPIRED', 'TOKEN_ISSUER',
 
 /** Refusals of a refresh that end the session. Any other, such as ACCOUNT_FROZEN, leaves the refresh token as good as it was. */
 const ENDING: ReadonlySet<string> = new Set(['REFRESH_TOKEN_INVALID', 'REFRESH_TOKEN_EXPIRED', 'REFRESH_TOKEN_REUSED', 'SESSION_REVOKED']);
-
-/** Where a session is kept between processes. */
-export interface SessionStore {
-  /**
-   * What was saved last, also by another process; undefined if nobody is logged in. Asked by `connect` when it is given no session, and
-   * before a refresh, since another process may have refreshed already.
-   */
-  load?(): Session | undefined | Promise<Session | undefined>;
-  /**
-   * Keeps the session, or forgets it when undefined. Durable when it returns, or resolves: a refresh is only sent after that. If it fails the
-   * refresh is not sent, and login fails.
-   */
-  save(session: Session | undefined): void | Promise<void>;
-  /**
-   * Runs `work` while no other process that shares the store runs one. Needed where several do: without it two of them can ask for a
-   * refresh at once, which ends the session.
-   */
-  lock?<T>(work: () => Promise<T>): Promise<T>;
-}
 
 /** What names the caller in one call. */
 export interface Authorization {
@@ -71,7 +53,7 @@ export interface SessionKeeperOptions {
   readonly session: Session;
   /** It was given by a gateway just now, so that its life by this machine's clock is known. */
   readonly isNew: boolean;
-  readonly store: SessionStore | undefined;
+  readonly store: LoginStore;
   readonly nowUnixMs: () => number;
   /** Called after each change of `session`. */
   readonly onChange: () => void;
@@ -83,7 +65,6 @@ export function sessionKeeper({ session: initial, isNew, store, nowUnixMs, onCha
   let session: Session | undefined = initial;
   let renewAtMs = isNew ? renewalTime(initial) : initial.expiresAtMs - RENEW_AHEAD_MS;
   let underWay: Promise<void> | undefined;
-  let lastSave: Promise<void> = Promise.resolve();
 
   /** A token that is over on arrival shows a clock that is wrong: then only a refusal tells. */
   function renewalTime({ expiresAtMs }: Session): number {
@@ -107,7 +88,7 @@ export function sessionKeeper({ session: initial, isNew, store, nowUnixMs, onCha
 
   /** One renewal at a time; all calls that need one share it. */
   function renewed(): Promise<void> {
-    underWay ??= (store?.lock ? store.lock(renew) : renew()).finally(() => (underWay = undefined));
+    underWay ??= store.exclusively(renew).finally(() => (underWay = undefined));
     return underWay;
   }
 
@@ -122,22 +103,23 @@ export function sessionKeeper({ session: initial, isNew, store, nowUnixMs, onCha
       live();
       if (!endsSession(error)) throw error;
       become(undefined);
-      await saved(undefined).catch(() => {});
+      await store.save(undefined).catch(() => {});
       throw ended('the session could not be renewed; log in again', error);
     }
     live();
     renewAtMs = renewalTime(next);
     become(next);
     // If this fails the store holds the request, which brings the same session again.
-    await saved(next).catch(() => {});
+    await store.save(next).catch(() => {});
   }
 
   /** Takes over what another process has saved; true if that was a renewal. */
   async function takeStored(): Promise<boolean> {
-    if (!store?.load) return false;
     const own = live();
-    const stored = await store.load();
+    const loaded = await store.load();
     live();
+    if (loaded.kind === 'unknown') return false;
+    const stored = loaded.session;
     if (stored?.account !== own.account) {
       become(undefined);
       throw ended(stored ? 'another login took the place of this session' : 'the session was logged out by another process');
@@ -155,17 +137,10 @@ export function sessionKeeper({ session: initial, isNew, store, nowUnixMs, onCha
   async function begun(own: Session): Promise<Session & { refreshRequestId: string }> {
     if (own.refreshRequestId !== undefined) return { ...own, refreshRequestId: own.refreshRequestId };
     const next = { ...own, refreshRequestId: randomUUID() };
-    await saved(next);
+    await store.save(next);
     live();
     session = next;
     return next;
-  }
-
-  /** One after the other, so that the store keeps what was saved last. */
-  async function saved(next: Session | undefined): Promise<void> {
-    const turn = lastSave.then(() => saveSession(store, next));
-    lastSave = turn.catch(() => {});
-    await turn;
   }
 
   return {
@@ -197,18 +172,9 @@ export function sessionKeeper({ session: initial, isNew, store, nowUnixMs, onCha
     },
     async end() {
       become(undefined);
-      await saved(undefined);
+      await store.save(undefined);
     },
   };
-}
-
-/** @throws StrifeError SESSION_NOT_SAVED */
-export async function saveSession(store: SessionStore | undefined, session: Session | undefined): Promise<void> {
-  try {
-    await store?.save(session);
-  } catch (cause) {
-    throw new StrifeError('the session could not be saved', { code: 'SESSION_NOT_SAVED', outcome: 'not_applied', cause });
-  }
 }
 
 function endsSession(error: unknown): boolean {

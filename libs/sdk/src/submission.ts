@@ -123,7 +123,7 @@ function earlierAfter<Gateway>(
 }
 
 function outcomeUnknown(transferId: string, last: StrifeError | undefined): OutcomeUnknownError {
-  if (last instanceof OutcomeUnknownError) return last;
+  if (last instanceof OutcomeUnknownError && last.transferId === transferId) return last;
   const why = last ? `: ${last.message}` : '';
   return new OutcomeUnknownError(`it is not known whether the transfer was applied${why}`, {
     transferId,

@@ -99,6 +99,10 @@ describe('one payment', () => {
     ['to', { to: 'bob' }],
     ['to', { to: 'beta/' }],
     ['to', { to: { bank: '', account: 'bob' } }],
+    ['to', { to: `beta/${'b'.repeat(64)}` }],
+    ['to', { to: { bank: 'b'.repeat(5_000_000), account: 'bob' } }],
+    ['to', { to: 'beta/Bob' }],
+    ['earlierSendsAnswered', { id: newTransferId(), earlierSendsAnswered: 'false' as unknown as boolean }],
     ['id', { id: 'not-a-uuid' }],
     ['memo', { memo: 'x'.repeat(141) }],
     ['memo', { memo: 5 as unknown as string }],
@@ -107,6 +111,12 @@ describe('one payment', () => {
     ['wait', { wait: 'long' as 'settled' }],
     ['expiresAt', { expiresAt: new Date('never') }],
     ['expiresInMs', { expiresInMs: 0 }],
+    ['expiresInMs', { expiresInMs: '1000' as unknown as number }],
+    ['expiresInMs', { expiresInMs: 1000n as unknown as number }],
+    ['expiresAt', { expiresAt: '2999-01-01' as unknown as Date }],
+    ['expiresAt', { expiresAt: 32_503_680_000_000 as unknown as Date }],
+    ['memo', { memo: ['lunch'] as unknown as string }],
+    ['amount', { amount: { currency: 'EUR', minorUnits: 100 } as unknown as NewTransfer['amount'] }],
     ['expiresInMs', { expiresInMs: 1, expiresAt: new Date() }],
   ])('refuses a bad %s before anything is sent', async (field, change) => {
     const error = await failureOf({ ...toBob, ...change });
@@ -114,8 +124,16 @@ describe('one payment', () => {
     expect(gateway.calls).not.toContain('createTransfer');
   });
 
+  it('takes names as long as gateways take them', async () => {
+    const longest = 'b'.repeat(63);
+    expect(await failureOf({ ...toBob, to: `beta/${longest}` })).toMatchObject({ name: 'TransferDeclinedError', reason: 'no_such_payee' });
+    expect(gateway.payments).toMatchObject([{ to: { bank: 'beta', account: longest } }]);
+  });
+
   it('refuses what is no payment at all', async () => {
     expect(await failureOf(undefined as unknown as NewTransfer)).toMatchObject({ name: 'InvalidArgumentError', field: 'transfer' });
+    const none = strife.transfers.createMany(toBob as unknown as NewTransfer[]);
+    await expect(none).rejects.toMatchObject({ name: 'InvalidArgumentError', field: 'transfers', outcome: 'not_applied' });
   });
 
   it('names the field that the gateway names', async () => {

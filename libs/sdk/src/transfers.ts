@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { CallContext, CallOptions, PageOptions } from './call-context.ts';
-import { StrifeError, TransferDeclinedError } from './errors.ts';
+import { InvalidArgumentError, StrifeError, TransferDeclinedError } from './errors.ts';
 import type { Transfer, TransferTimeline } from './model.ts';
 import { createOutbox } from './outbox.ts';
 import { pages } from './pages.ts';
@@ -66,6 +66,9 @@ export function transfersOf(context: CallContext, { coalesce }: { coalesce: bool
     },
 
     async createMany(transfers, options) {
+      if (!Array.isArray(transfers)) {
+        throw new InvalidArgumentError('createMany takes a list of payments', { code: 'INVALID_OPTION', field: 'transfers', outcome: 'not_applied' });
+      }
       const timeoutMs = context.checkedTimeoutMs(options);
       const send = { login: context.login(), timeoutMs, signal: options?.signal, gathers: true };
       const pay = (transfer: NewTransfer): Promise<TransferResult> => {

@@ -4,7 +4,7 @@ import { directory, durationMs, HelpShown, hostAndPort, instanceName, parseServi
 const OPTIONS = {
   name: { flag: '--name <name>', env: 'STRIFE_NAME', schema: instanceName, help: 'the name of the bank' },
   port: { flag: '--port', env: 'STRIFE_PORT', schema: port, default: '7400', help: 'where to listen' },
-  prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs, default: 2_000, help: 'how long to wait' },
+  prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs('100ms', '5m'), default: '2s', help: 'how long to wait' },
   terminal: { flag: '--terminal', env: 'STRIFE_TERMINAL', schema: z.boolean(), default: true, help: 'log to the terminal' },
   seed: { flag: '--seed <file>', env: 'STRIFE_SEED', schema: directory.optional(), help: 'users to create' },
 } as const;
@@ -89,6 +89,7 @@ describe('parseServiceConfig', () => {
       expect(help).toContain('STRIFE_NAME; required');
       expect(help).toContain('--[no-]terminal');
       expect(help).toMatch(/STRIFE_PORT;\s+default: 7400/);
+      expect(help.replace(/\s+/g, ' ')).toContain('STRIFE_PREPARE_TIMEOUT; 100ms to 5m; default: 2s');
     } finally {
       write.mockRestore();
     }
@@ -96,12 +97,23 @@ describe('parseServiceConfig', () => {
 });
 
 describe('durationMs', () => {
-  it.each([['500ms', 500], ['2s', 2_000], ['1m', 60_000], ['1h', 3_600_000], ['250', 250], ['0', 0]])('reads %s', (text, expected) => {
-    expect(durationMs.parse(text)).toBe(expected);
+  const duration = durationMs('0s', '596h');
+
+  it.each([['500ms', 500], ['2s', 2_000], ['1m', 60_000], ['1h', 3_600_000], ['250', 250], ['0', 0], ['596h', 2_145_600_000]])('reads %s', (text, expected) => {
+    expect(duration.parse(text)).toBe(expected);
   });
 
   it.each(['', '-1s', '1.5s', '1d', 's', '1 s', '9'.repeat(20)])('refuses %j', (text) => {
-    expect(durationMs.safeParse(text).success).toBe(false);
+    expect(duration.safeParse(text).success).toBe(false);
+  });
+
+  it.each([['0'], ['99ms'], ['300001'], ['6m'], ['720h'], ['999999999999h']])('names the option and its bounds when %s is outside them', (text) => {
+    expect(problems(['--name', 'a', '--prepare-timeout', text])).toEqual([`--prepare-timeout: expected a duration from 100ms to 5m, got "${text}"`]);
+    expect(problems(['--name', 'a'], { STRIFE_PREPARE_TIMEOUT: text })).toEqual([`STRIFE_PREPARE_TIMEOUT: expected a duration from 100ms to 5m, got "${text}"`]);
+  });
+
+  it.each([['100ms', 100], ['5m', 300_000]])('takes the bounds themselves: %s', (text, expected) => {
+    expect(parse(['--name', 'a', '--prepare-timeout', text]).prepareTimeoutMs).toBe(expected);
   });
 });
 

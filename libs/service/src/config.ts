@@ -32,12 +32,23 @@ const DURATION = /^(\d{1,12})(ms|s|m|h)?$/;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 const SHOWN_CHARS_MAX = 80;
 
-/** A duration as people write it, `500ms`, `2s`, `1m`, `1h`, or a bare number of milliseconds; gives milliseconds. */
-export const durationMs = z.string().transform((text, context) => {
+/**
+ * A duration as people write it, `500ms`, `2s`, `1m`, `1h`, or a bare number of milliseconds; gives milliseconds. Both bounds are
+ * durations in that form, and count as inside. Every option has bounds: a timer that is set for longer than 2^31 ms goes off at once.
+ */
+export function durationMs(least: string, most: string) {
+  const [leastMs, mostMs] = [readDuration(least)!, readDuration(most)!];
+  return z.string().transform((text, context) => {
+    const ms = readDuration(text);
+    if (ms === undefined) return wrong(context, 'expected a duration such as 500ms, 2s, 1m or 1h');
+    return ms >= leastMs && ms <= mostMs ? ms : wrong(context, `expected a duration from ${least} to ${most}`);
+  }).describe(`${least} to ${most}`);
+}
+
+function readDuration(text: string): number | undefined {
   const match = DURATION.exec(text);
-  if (match !== null) return Number(match[1]) * UNIT_MS[(match[2] ?? 'ms') as keyof typeof UNIT_MS];
-  return wrong(context, 'expected a duration such as 500ms, 2s, 1m or 1h');
-});
+  return match === null ? undefined : Number(match[1]) * UNIT_MS[(match[2] ?? 'ms') as keyof typeof UNIT_MS];
+}
 
 /** 0 takes any free port. */
 export const port = z.string().transform((text, context) => {
@@ -120,7 +131,8 @@ function optionTerm({ flags, optional }: Option): string {
 }
 
 function note(option: ConfigOption): string {
-  if (option.default !== undefined) return `${option.env}; default: ${shownDefault(option.default)}`;
+  const { description } = option.schema;
+  if (option.default !== undefined) return `${option.env}; ${description === undefined ? '' : `${description}; `}default: ${shownDefault(option.default)}`;
   const isOptional = isBoolean(option) || option.schema.safeParse(undefined).success;
   return `${option.env}; ${isOptional ? 'optional' : 'required'}`;
 }

@@ -1,9 +1,9 @@
 // `strife logout`
 
 import type { Context } from '../context.ts';
-import { UsageError } from '../failure.ts';
 import { timeText } from '../format.ts';
 import { isOver, withQueue } from '../gateway.ts';
+import { agreeToKeep } from '../keep-queue.ts';
 import { forgetLogin, readSession, sessionEndMs } from '../session-file.ts';
 
 /**
@@ -18,7 +18,9 @@ export async function logout(context: Context, { keepQueue = false }: { keepQueu
     return;
   }
   await withQueue(context, { background: false }, async (strife) => {
-    await agreeToKeep(context, session.account, keepQueue, await strife.queue.pending(session.account));
+    const { account } = session;
+    const pending = await strife.queue.pending(account);
+    await agreeToKeep(context, { account, pending, keepQueue, question: 'Log out?', keepCommand: 'strife logout --keep-queue' });
     try {
       if (!isOver(session)) await strife.logout({ keepQueue: true });
     } catch (error) {
@@ -29,15 +31,4 @@ export async function logout(context: Context, { keepQueue = false }: { keepQueu
     await forgetLogin(settings.sessionFile, session.account);
   });
   output.result({ session: null, account: session.account }, () => `Logged out ${session.account}.`);
-}
-
-/** Throws UsageError unless nothing is queued, or the person wants to log out all the same. */
-async function agreeToKeep({ isInteractive }: Context, account: string, keepQueue: boolean, pending: number): Promise<void> {
-  if (pending === 0 || keepQueue) return;
-  const what = `${pending === 1 ? '1 payment' : `${pending} payments`} of ${account} ${pending === 1 ? 'is' : 'are'} still queued and would wait for the next login`;
-  if (isInteractive) {
-    const { promptYesNo } = await import('../prompts.ts');
-    if (await promptYesNo(`${what}. Log out?`)) return;
-  }
-  throw new UsageError(what, { field: 'keep-queue', hint: 'Deliver them: strife queue flush\nOr keep them: strife logout --keep-queue' });
 }

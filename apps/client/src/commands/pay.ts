@@ -3,8 +3,8 @@
 import type { Transfer } from '@strife/sdk';
 import { readAmount } from '../amount.ts';
 import type { Context } from '../context.ts';
-import { readDuration } from '../duration.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { readExpiry } from '../expiry.ts';
 import { UsageError } from '../failure.ts';
 import { moneyText, printable, transferDocument } from '../format.ts';
 import { withSession } from '../gateway.ts';
@@ -18,27 +18,28 @@ export interface PayOptions {
   wait?: 'decided' | 'settled';
   offline?: boolean;
   expiresIn?: string;
-  profile?: string;
+  expiresAt?: string;
 }
 
 export async function pay(context: Context, to: string, amountText: string, options: PayOptions): Promise<ExitCode> {
-  const { currency, memo, wait, offline = false, expiresIn, profile } = options;
+  const { currency, memo, wait, offline = false } = options;
   const id = options.id?.trim();
-  const expiresInMs = readDuration(expiresIn, 'expires-in');
+  const expiry = readExpiry(options);
   if (offline) {
     if (wait !== undefined) throw new UsageError('wait: an offline payment does not wait; leave --wait out', { field: 'wait' });
-    return payOffline(context, { to: to.trim(), amountText, currency, memo, id, expiresInMs, profile });
+    return payOffline(context, { to: to.trim(), amountText, currency, memo, id, ...expiry });
   }
-  const { output } = context;
+  const { output, settings } = context;
+  const { expiresInMs, expiresAt = expiresInMs === undefined ? undefined : new Date(Date.now() + expiresInMs) } = expiry;
   return withSession(context, async (strife, session) => {
     const amount = readAmount(amountText, currency ?? session.currency);
     try {
-      const transfer = await strife.transfers.create({ to: to.trim(), amount, memo, id, wait, expiresInMs });
+      const transfer = await strife.transfers.create({ to: to.trim(), amount, memo, id, wait, expiresAt });
       output.result({ transfer: transferDocument(transfer) }, () => paidText(transfer));
       output.message(`See it again: strife transfer show ${transfer.id}`);
       return EXIT.ok;
     } catch (error) {
-      const report = reportPayment(error, { to: to.trim(), amount, memo, wait, profile, id });
+      const report = reportPayment(error, { to: to.trim(), amount, memo, wait, expiresAt, typedFlags: settings.typedFlags, id });
       if (!report) throw error;
       output.failure(report.failure, error, report.result);
       return report.failure.exitCode;

@@ -13,7 +13,7 @@ import { startProgress } from '../progress.ts';
 
 const STATES: readonly QueueState[] = ['queued', 'sending', 'needs-login', 'done', 'declined', 'expired', 'failed'];
 const RESULT_EVENTS = ['delivered', 'declined', 'expired', 'set-aside'] as const;
-/** How often `flush --wait` looks whether its own file has something left. */
+/** How often `flush --wait` looks whether there is something left to wait for. */
 const LOOK_MS = 200;
 
 /** In the order in which they were queued. With --json a document for each payment. */
@@ -36,10 +36,14 @@ export async function listQueue(context: Context, { state }: { state?: string })
   });
 }
 
-/** Exit code 0 if nothing is left, 9 if something is. With `wait` it goes on until nothing is left, or all that is left waits for a login. */
+/**
+ * Exit code 0 if nothing is left, 9 if something is, of whomever. With `wait` it goes on until nothing is left that the login of this command
+ * can deliver: what others have queued waits for theirs.
+ */
 export async function flushQueue(context: Context, { wait = false }: { wait?: boolean }): Promise<ExitCode> {
   const { output, signal } = context;
-  return withQueue(context, { background: wait }, async ({ queue }) => {
+  return withQueue(context, { background: wait }, async (strife) => {
+    const { queue } = strife;
     const open = new Set((await pendingPayments(queue)).map(({ id }) => id));
     if (open.size === 0) {
       output.result({ pending: 0 }, () => 'The queue is empty.');
@@ -49,11 +53,13 @@ export async function flushQueue(context: Context, { wait = false }: { wait?: bo
     const tell = (payment: QueuedTransfer): void => {
       if (!isPending(payment) && open.delete(payment.id)) progress.step(() => output.result({ queued: queuedDocument(payment) }, () => queuedText(payment)));
     };
-    const unsubscribe = RESULT_EVENTS.map((event) => queue.on(event, tell));
+    const refused = new Set<string>();
+    const unsubscribe = [...RESULT_EVENTS.map((event) => queue.on(event, tell)), queue.on('needs-login', (payer) => refused.add(payer))];
+    const needsLogin = ({ from }: QueuedTransfer): boolean => from !== strife.session?.account || refused.has(from);
     let problem: StrifeError | undefined;
     try {
       ({ problem } = await queue.flush({ signal }));
-      if (wait) await untilNothingCanBeDone(queue, signal);
+      while (wait && !(await pendingPayments(queue)).every(needsLogin)) await delay(LOOK_MS, undefined, { signal });
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -62,20 +68,20 @@ export async function flushQueue(context: Context, { wait = false }: { wait?: bo
       for (const payment of await queue.list()) tell(payment);
       progress.end();
     }
-    return tellPending(context, await queue.pending(), problem);
+    const left = await pendingPayments(queue);
+    return tellPending(context, left.length, left.filter(needsLogin), problem);
   });
 }
 
-function tellPending({ output, signal }: Context, pending: number, problem: StrifeError | undefined): ExitCode {
+/** @param waiting those of the pending ones that their payers must log in for */
+function tellPending({ output, signal }: Context, pending: number, waiting: readonly QueuedTransfer[], problem: StrifeError | undefined): ExitCode {
+  const payers = [...Map.groupBy(waiting, ({ from }) => from)].map(([account, { length }]) => ({ account, payments: length }));
+  const others = payers.map(({ account, payments }) => `, ${payments} of them until ${printable(account)} logs in`).join('');
   const why = pending > 0 && problem !== undefined ? ` Last try: ${printable(problem.message)}.` : '';
-  output.result({ pending }, () => (pending === 0 ? 'Nothing is queued any more.' : `${pending} still queued.${why}`));
+  const document = { pending, ...(payers.length > 0 && { waitingForLogin: payers }) };
+  output.result(document, () => (pending === 0 ? 'Nothing is queued any more.' : `${pending} still queued${others}.${why}`));
   if (signal.aborted) return EXIT.interrupted;
   return pending === 0 ? EXIT.ok : EXIT.queued;
-}
-
-/** The queue delivers by itself as soon as a gateway is there. Throws when cancelled. */
-async function untilNothingCanBeDone(queue: OfflineQueue, signal: AbortSignal): Promise<void> {
-  while ((await pendingPayments(queue)).some(({ state }) => state !== 'needs-login')) await delay(LOOK_MS, undefined, { signal });
 }
 
 async function pendingPayments(queue: OfflineQueue): Promise<QueuedTransfer[]> {

@@ -176,6 +176,24 @@ describe('certificates', () => {
     }
     expect(await alice.balance()).toMatchObject({ posted: { minorUnits: 100_000n }, held: { minorUnits: 0n } });
   });
+
+  it('a gateway does not take one gateway for another, whatever the registry says: it does not hear of logouts then, and takes no payments', async () => {
+    const health = await cluster.callers.client(HealthDefinition, gateway.address, 'client/dev');
+    const ofPayments = async (): Promise<number> => (await health.check({ service: TransferServiceDefinition.fullName })).status;
+    const becomes = async (status: number): Promise<void> => {
+      while ((await ofPayments()) !== status) await delay(20);
+    };
+    const registry = await cluster.discovery.openRegistry();
+    // There is a gateway at the address, and it would answer: this very one, which is called otherwise.
+    const [host = '', port = ''] = gateway.address.split(':');
+    await registry.register({ service: 'gateway', id: 'g9', host, port: Number(port), meta: {} });
+    try {
+      await becomes(2);
+    } finally {
+      await registry.close();
+    }
+    await becomes(1);
+  });
 });
 
 describe('inquiries', () => {

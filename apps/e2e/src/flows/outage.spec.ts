@@ -180,7 +180,7 @@ describe('the gateway is down', () => {
     expect(await fail(payment)).toMatchObject({ outcome: 'unknown', retryable: true, transferId: payment.id });
     const command = await strife([...words, '--timeout', '1']);
     expect(command).toMatchObject({ code: 7, stdout: '' });
-    expect(command.stderr).toContain('Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR\n');
+    expect(command.stderr).toContain('Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR --timeout 1\n');
     expect(await strife([...sameId, '--timeout', '1'])).toMatchObject({ code: 8, stderr: expect.stringContaining('NOT known') });
 
     await gateway.restart();

@@ -139,7 +139,7 @@ describe('a session', () => {
 
     async function payAt(gateway: string, person: Person): Promise<string | undefined> {
       const client = await cluster.callers.client(TransferServiceDefinition, cluster.service(gateway).address, 'client/dev');
-      const request = { id: newTransferId(), to: { bank: 'beta', account: 'bob' }, amount: AMOUNT };
+      const request = { id: newTransferId(), to: { bank: 'beta', account: 'bob' }, amount: AMOUNT, earlierSendsAnswered: true };
       const metadata = bearer(person.strife.session!.token);
       const batch = client.batchCreateTransfers({ items: [request] }, { metadata });
       const refusal = await Promise.all([batch, client.createTransfer(request, { metadata })]).then(() => undefined, (error: unknown) => refusalOf(Promise.reject(error)));

@@ -163,6 +163,19 @@ describe('a session', () => {
     expect(needsLogin).toBe(0);
   });
 
+  it('is not paused by an intention that the operator takes back: the payments go on by themselves', async () => {
+    let needsLogin = 0;
+    strife.queue.on('needs-login', () => (needsLogin += 1));
+    for (let i = 0; i < 2; i++) {
+      gateway.failNext('createTransfer', async () => {
+        throw refusal(Status.PERMISSION_DENIED, 'an intention forbids it', { reason: 'INTENTION_DENIED', outcome: 'NOT_APPLIED', retryable: 'false' });
+      });
+    }
+    await strife.queue.enqueue(toBob);
+    expect(states(await results(1))).toEqual(['done']);
+    expect(needsLogin).toBe(0);
+  });
+
   it('whose renewal does not help pauses its payments', async () => {
     for (let i = 0; i < 100; i++) {
       gateway.failNext('createTransfer', async () => {

@@ -59,19 +59,21 @@ export class Delivery {
     this.look();
   }
 
-  /** Whether the payer's session was refused, and nobody has logged in since. */
+  /** Whether the payer's session was refused, and there was no login, renewal, flush or retry since. */
   isPaused(payer: string): boolean {
     return this.#lanes.get(payer)?.isPaused === true;
   }
 
-  /** Tries nothing more for this payer until somebody logs in. */
+  /** Tries nothing more for this payer until somebody logs in, or asks for it. */
   pause(payer: string): void {
     this.#lane(payer).isPaused = true;
   }
 
-  /** Tries this payer's payments at once, unless they wait for a login. */
+  /** Tries this payer's payments at once, if there is a session for them: also one that was refused, for the refusal may have been taken back. */
   hurry(payer: string): void {
-    this.#lane(payer).hurry();
+    const lane = this.#lane(payer);
+    if (this.#options.port.canPay(payer)) lane.isPaused = false;
+    lane.hurry();
     this.look();
   }
 
@@ -84,12 +86,13 @@ export class Delivery {
   }
 
   /**
-   * Tries everything at once. Resolves when every payer's payments have ended, wait for a login, or were tried without success;
-   * with the reason of one that was not successful.
+   * Tries everything at once, as `hurry` does. Resolves when every payer's payments have ended, wait for a login, or were tried without
+   * success; with the reason of one that was not successful.
    */
   async flush(signal: AbortSignal): Promise<StrifeError | undefined> {
     await this.#expire();
-    const ends = await Promise.all((await this.#payable()).map((payer) => this.#lane(payer).tryNow(signal)));
+    const payers = (await this.#options.store.payers()).filter((payer) => this.#options.port.canPay(payer));
+    const ends = await Promise.all(payers.map((payer) => this.#lane(payer).tryNow(signal)));
     return ends.map((end) => (end.kind === 'stuck' ? end.error : undefined)).find((error) => error !== undefined);
   }
 
@@ -190,7 +193,7 @@ class Lane {
     this.#hurry.abort();
   }
 
-  /** How the rounds from now on end: the first end that is not progress. */
+  /** How the rounds from now on end: the first end that is not progress. Lifts a pause for a login. */
   tryNow(signal: AbortSignal): Promise<RoundEnd> {
     return new Promise((resolve, reject) => {
       const waiter = (end: RoundEnd): void => {
@@ -204,6 +207,7 @@ class Lane {
       if (signal.aborted) return giveUp();
       signal.addEventListener('abort', giveUp, { once: true });
       this.#waiters.push(waiter);
+      this.isPaused = false;
       this.hurry();
       this.start();
       if (!this.#isRunning) this.#tell({ kind: 'needs-login' });

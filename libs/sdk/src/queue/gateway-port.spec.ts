@@ -4,6 +4,7 @@ import type { CallContext } from '../call-context.ts';
 import { AuthenticationError } from '../errors.ts';
 import type { GatewayLink } from '../gateway-link.ts';
 import type { GatewayPool } from '../gateway-pool.ts';
+import { loginStores } from '../login-store.ts';
 import { eur } from '../money.ts';
 import { sessionKeeper } from '../session-keeper.ts';
 import { gatewayPort } from './gateway-port.ts';
@@ -53,7 +54,7 @@ describe('a message to a gateway that never hears of the signer of the token', (
     const keeper = sessionKeeper({
       session,
       isNew: true,
-      store: undefined,
+      store: loginStores(undefined).loaded(),
       nowUnixMs: Date.now,
       onChange: () => {},
       refresh: async () => ({ ...session, token: `t${++renewals}` }),

@@ -2,8 +2,7 @@
 // and to repeat, so nothing is repeated here but what a token's end asks for.
 
 import { WaitFor, type CreateTransferRequest } from '@strife/stubs/gateway';
-import { parseAccountName } from '../account-name.ts';
-import { backOffMs, pause, timeoutSignal, type Budget, type Clock } from '../budget.ts';
+import { backOffMs, cancellation, pause, timeoutSignal, type Budget, type Clock } from '../budget.ts';
 import type { CallContext } from '../call-context.ts';
 import { asRetryable, callFailure } from '../call-failure.ts';
 import { AuthenticationError, StrifeError, TransferDeclinedError } from '../errors.ts';
@@ -100,8 +99,11 @@ export function gatewayPort(
       const answers = await link.call((clients) => sendPayments(clients, requests, { metadata, signal }));
       gateways.worked(link);
       return answers;
-    } catch (thrown) {
-      if (callFailure(thrown, undefined).isGatewaysFault && !budget.signal.aborted) gateways.failed(link);
+    } catch (error) {
+      const isCutOff = budget.signal.aborted;
+      // What a cancelled call throws is the reason of whoever cancelled it, and no gateway's word on these payments.
+      const thrown = isCutOff ? cancellation(budget.signal) : error;
+      if (!isCutOff && callFailure(thrown, undefined).isGatewaysFault) gateways.failed(link);
       return requests.map(({ id }) => ({ kind: 'failure', failure: callFailure(thrown, { transferId: id }) }));
     }
   }
@@ -158,10 +160,12 @@ function passing(answer: Answer): Answer {
   return { kind: 'failure', failure: { ...answer.failure, error: asRetryable(answer.failure.error) } };
 }
 
+/** As it was queued, by whatever release: what is wrong with one payment the gateway says, so that it holds up no others. */
 function toRequest({ id, to, amount, memo, expiresAtMs, earlierSendsAnswered }: OutgoingPayment): CreateTransferRequest {
+  const [bank = '', ...account] = to.split('/');
   return {
     id,
-    to: parseAccountName(to, 'to'),
+    to: { bank, account: account.join('/') },
     amount,
     memo,
     waitFor: WaitFor.SETTLED,

@@ -354,11 +354,9 @@ describe('expiry', () => {
 });
 
 describe('logins', () => {
-  const refuse = (payments: readonly OutgoingPayment[]): SendResult[] =>
-    payments.map(() => ({
-      ok: false,
-      error: new AuthenticationError('the session is over', { code: 'SESSION_INVALID', outcome: 'not_applied' }),
-    }));
+  const refuseAs = (code: string) => (payments: readonly OutgoingPayment[]): SendResult[] =>
+    payments.map(() => ({ ok: false, error: new AuthenticationError('refused', { code, outcome: 'not_applied' }) }));
+  const refuse = refuseAs('TOKEN_REVOKED');
 
   it('pauses only the payer whose session was refused, until that one logs in', async () => {
     port.loggedIn.add('alpha/anna');
@@ -370,11 +368,45 @@ describe('logins', () => {
     port.current = 'alpha/anna';
     await queue.enqueue({ ...toBob, memo: 'of anna' });
     expect(await results(1)).toEqual(['of anna: done']);
+    port.loggedIn.delete('alpha/alice');
     expect(await queue.flush()).toEqual({ pending: 2 });
-    expect(await queue.get(id)).toMatchObject({ state: 'needs-login', unanswered: false, problem: { code: 'SESSION_INVALID' } });
+    expect(await queue.get(id)).toMatchObject({ state: 'needs-login', unanswered: false, problem: { code: 'TOKEN_REVOKED' } });
+    port.loggedIn.add('alpha/alice');
 
     port.wake('login');
     expect(await results(3)).toEqual(['of anna: done', 'done', 'done']);
+  });
+
+  it('goes on by itself after a refusal that no login mends has been taken back', async () => {
+    let waits = 0;
+    queue.on('needs-login', () => (waits += 1));
+    port.scripts.push(refuseAs('INTENTION_DENIED'), refuseAs('ROLE_NOT_ALLOWED'));
+    await queue.enqueue({ ...toBob, memo: 'first' });
+    expect(await queue.enqueue({ ...toBob, memo: 'second' })).toMatchObject({ state: 'queued' });
+    expect(await results(2)).toEqual(['first: done', 'second: done']);
+    expect(waits).toBe(0);
+  });
+
+  it.each([
+    ['a flush', async () => queue.flush()],
+    ['a retry', async (id: string) => queue.retry(id)],
+  ])('tries a session again that was refused, at %s, and pauses once more if it is refused again', async (_what, act) => {
+    const refusals: string[] = [];
+    let told = Promise.withResolvers<void>();
+    queue.on('needs-login', (payer) => {
+      refusals.push(payer);
+      told.resolve();
+    });
+    port.scripts.push(refuse, refuse);
+    const { id } = await queue.enqueue(toBob);
+    await told.promise;
+    told = Promise.withResolvers();
+    await act(id);
+    await told.promise;
+    expect(refusals).toEqual(['alpha/alice', 'alpha/alice']);
+    expect(await queue.enqueue({ ...toBob, memo: 'later' })).toMatchObject({ state: 'needs-login' });
+    await act(id);
+    expect(await results(2)).toEqual(['done', 'later: done']);
   });
 
   it('goes on with a login that came while a send of the session before was refused', async () => {

@@ -78,7 +78,7 @@ export interface OfflineQueue extends AsyncDisposable {
   /** How many payments are still to be delivered, of one payer or of all. */
   pending(payer?: string): Promise<number>;
   /**
-   * Delivers a payment again that was set aside, and any other pending one at once.
+   * Delivers a payment again that was set aside, and any other pending one at once; also one that waits for a login, if its payer has one.
    *
    * @throws NotFoundError; StrifeError `QUEUE_ENDED` if it was done, declined or expired
    */
@@ -90,7 +90,8 @@ export interface OfflineQueue extends AsyncDisposable {
    */
   drop(id: string): Promise<void>;
   /**
-   * Delivers now. Resolves when nothing more is to be done at the moment: all is delivered, or what is left waits for a login or failed again.
+   * Delivers now, and tries again what waits for a login if its payer has one. Resolves when nothing more is to be done at the moment: all is
+   * delivered, or what is left waits for a login or failed again.
    * Rejects with the signal's reason when cancelled.
    */
   flush(options?: { signal?: AbortSignal | undefined }): Promise<FlushReport>;

@@ -68,6 +68,7 @@ describe('after a send', () => {
   const declined = (declineReason: Transfer['declineReason']): SendResult =>
     failure(new TransferDeclinedError(declineReason ?? 'unspecified', transfer({ state: 'declined', declineReason: declineReason ?? 'unspecified' })));
   const auth = new AuthenticationError('over', { code: 'TOKEN_EXPIRED', outcome: 'not_applied' });
+  const denied = new AuthenticationError('denied', { code: 'INTENTION_DENIED', outcome: 'not_applied' });
   const invalid = new InvalidArgumentError('bad', { code: 'MALFORMED_NAME', outcome: 'not_applied' });
   const conflict = new ConflictError('taken', { code: 'ID_TAKEN', outcome: 'not_applied' });
   const unknown = (cause: StrifeError): SendResult => failure(new OutcomeUnknownError('unknown', { transferId: 'a', cause }));
@@ -82,6 +83,8 @@ describe('after a send', () => {
     ['no answer in time', unknown(new UnavailableError('late', { code: 'DEADLINE_EXCEEDED', retryable: true })), { state: 'queued', unanswered: true, badAnswers: 0 }],
     ['a session that is over', failure(auth), { state: 'needs-login', unanswered: false }],
     ['a session that is over, after an unanswered send', unknown(auth), { state: 'needs-login', unanswered: true }],
+    ['a refusal that no login mends', failure(denied), { state: 'queued', unanswered: false, badAnswers: 0, problem: { code: 'INTENTION_DENIED', message: 'denied' } }],
+    ['a refusal that no login mends, after an unanswered send', unknown(denied), { state: 'queued', unanswered: true, badAnswers: 0 }],
     ['a certificate that is not trusted', failure(new TlsError('tls', { code: 'TLS_FAILED', outcome: 'not_applied' })), { state: 'queued', unanswered: false }],
     ['the end of this program', unknown(new StrifeError('closed', { code: 'CLOSED' })), { state: 'queued', unanswered: true, badAnswers: 0 }],
     ['a payment that nobody can make', failure(invalid), { state: 'failed', unanswered: false, problem: { code: 'MALFORMED_NAME', message: 'bad' } }],
@@ -96,6 +99,23 @@ describe('after a send', () => {
   ])('of which came %s', (_what, result, expected) => {
     expect(afterSend(sent, result, true)).toMatchObject(expected);
   });
+
+  it.each([
+    'NOT_LOGGED_IN', 'SESSION_ENDED', 'SESSION_REVOKED', 'TOKEN_MISSING', 'TOKEN_MALFORMED', 'TOKEN_EXPIRED', 'TOKEN_FORGED', 'TOKEN_ISSUER', 'TOKEN_REVOKED',
+    'GRANT_EXPIRED', 'GRANT_REFUSED', 'REFRESH_TOKEN_INVALID', 'REFRESH_TOKEN_EXPIRED', 'REFRESH_TOKEN_REUSED',
+  ])('that was refused as %s waits for a login, which mends it', (code) => {
+    const error = new AuthenticationError('refused', { code, outcome: 'not_applied' });
+    expect([afterSend(sent, failure(error), true), afterNoSend(sent, false, error)]).toMatchObject([{ state: 'needs-login' }, { state: 'needs-login' }]);
+  });
+
+  it.each(['INTENTION_DENIED', 'ROLE_NOT_ALLOWED', 'PEER_NOT_IDENTIFIED', 'ACCOUNT_FROZEN', 'OF_A_LATER_RELEASE'])(
+    'that was refused as %s, which no login mends, is tried again with its problem told',
+    (code) => {
+      const error = new AuthenticationError('refused', { code, outcome: 'not_applied' });
+      const after = { state: 'queued', unanswered: false, badAnswers: 0, problem: { code, message: 'refused' } };
+      expect([afterSend(sent, failure(error), true), afterNoSend(sent, false, error)]).toMatchObject([after, after]);
+    },
+  );
 
   it('of many, none is set aside: it is tried alone first', () => {
     expect(afterSend(sent, failure(invalid), false)).toMatchObject({ state: 'queued', unanswered: false });

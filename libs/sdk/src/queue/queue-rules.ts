@@ -4,6 +4,7 @@
 // said to have expired is never applied afterwards.
 
 import type { Money } from '@strife/ledger';
+import type { ErrorCode } from '../error-codes.ts';
 import {
   AuthenticationError,
   ConflictError,
@@ -30,6 +31,26 @@ const BACK_OFF_FIRST_MS = 500;
 /** Where nobody can be reached, a try costs nobody but this machine. */
 const BACK_OFF_OFFLINE_MAX_MS = 5_000;
 const BACK_OFF_MAX_MS = 30_000;
+/**
+ * The refusals that a login mends: what names the payer is missing, broken or over. Any other, of this release or a later one, may be taken
+ * back while the session is good all the time (an intention, a role, a frozen account), so such a payment is tried again.
+ */
+const MENDED_BY_LOGIN: ReadonlySet<string> = new Set<ErrorCode>([
+  'NOT_LOGGED_IN',
+  'SESSION_ENDED',
+  'SESSION_REVOKED',
+  'TOKEN_MISSING',
+  'TOKEN_MALFORMED',
+  'TOKEN_EXPIRED',
+  'TOKEN_FORGED',
+  'TOKEN_ISSUER',
+  'TOKEN_REVOKED',
+  'GRANT_EXPIRED',
+  'GRANT_REFUSED',
+  'REFRESH_TOKEN_INVALID',
+  'REFRESH_TOKEN_EXPIRED',
+  'REFRESH_TOKEN_REUSED',
+]);
 
 /** The caps of a queue; amounts for each currency that has one. */
 export interface QueueLimits {
@@ -112,13 +133,13 @@ function judged(row: QueueRow, result: SendResult | undefined): QueueRow {
     return { ...row, state: 'failed', unanswered: false, problem: problemOf(reason) };
   }
   const open: QueueRow = { ...row, state: 'queued', unanswered: !isCertain, problem: problemOf(reason) };
-  if (reason instanceof AuthenticationError) return { ...open, state: 'needs-login', badAnswers: 0 };
+  if (isMendedByLogin(reason)) return { ...open, state: 'needs-login', badAnswers: 0 };
   return isNobodysFault(reason) || isCertain ? { ...open, badAnswers: 0 } : badAnswer(open, reason);
 }
 
 /** A row in `sending` when the send did not happen: as it was before, `earlier` being whether an earlier send was unanswered. */
 export function afterNoSend(row: QueueRow, earlier: boolean, error: StrifeError): QueueRow {
-  const state = error instanceof AuthenticationError ? 'needs-login' : 'queued';
+  const state = isMendedByLogin(error) ? 'needs-login' : 'queued';
   return { ...row, state, attempts: row.attempts - 1, unanswered: earlier, problem: problemOf(error) };
 }
 
@@ -199,9 +220,14 @@ function isAboutThePayment(error: StrifeError): boolean {
   return error instanceof InvalidArgumentError || error instanceof NotFoundError || error instanceof ConflictError;
 }
 
-/** The line, the gateway or the bank was the trouble, or this program is ending; not what was sent. */
+function isMendedByLogin(error: StrifeError): boolean {
+  return error instanceof AuthenticationError && MENDED_BY_LOGIN.has(error.code);
+}
+
+/** The line, the gateway, the bank or whom they let in was the trouble, or this program is ending; not what was sent. */
 function isNobodysFault(error: StrifeError): boolean {
-  return error.retryable || error instanceof UnavailableError || error instanceof TlsError || error.code === 'CLOSED';
+  if (error instanceof UnavailableError || error instanceof TlsError || error instanceof AuthenticationError) return true;
+  return error.retryable || error.code === 'CLOSED';
 }
 
 function problemOf({ code, message }: StrifeError): { code: string; message: string } {

@@ -240,7 +240,9 @@ function pragma(database: DatabaseSync, name: 'application_id' | 'user_version' 
   return Number(database.prepare(`PRAGMA ${name}`).get()?.[name]);
 }
 
+/** A new or renamed file is only certain to be there after a crash once its folder is written. Windows opens no folders. */
 function syncDirectory(directory: string): void {
+  if (process.platform === 'win32') return;
   const descriptor = openSync(directory, 'r');
   try {
     fsyncSync(descriptor);

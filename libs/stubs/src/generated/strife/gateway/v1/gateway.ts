@@ -300,9 +300,10 @@ export interface CreateTransferRequest {
   memo: string;
   waitFor: WaitFor;
   /**
-   * No earlier send of this id, to any gateway, is still without an answer. Only then can a gateway that does not reach the
-   * bank of a transfer inside one bank say NOT_APPLIED: the bank alone knows what became of an earlier send. Otherwise it
-   * says UNKNOWN. Leave it false when in doubt.
+   * No earlier send of this id, to any gateway, is still without an answer. Only then is NOT_APPLIED said where nobody looked for an
+   * earlier send: by a gateway that does not reach the bank of a transfer inside one bank, which alone knows what became of it, and by
+   * one that takes no payments now and has not read its log (REVOCATIONS_STALE; of a batch, if this is true of every item). Otherwise
+   * they say UNKNOWN. Leave it false when in doubt.
    */
   earlierSendsAnswered: boolean;
   /**
@@ -4013,6 +4014,10 @@ export const SessionServiceDefinition = {
   name: "SessionService",
   fullName: "strife.gateway.v1.SessionService",
   methods: {
+    /**
+     * A user name that failed 10 times in a minute, or logged in 60 times, is not tried for the rest of it: TOO_MANY_LOGINS. Logins under
+     * way count as failures until they have ended, so that 10 may be under way at once.
+     */
     login: {
       name: "Login",
       requestType: LoginRequest as typeof LoginRequest,
@@ -4030,7 +4035,10 @@ export const SessionServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Ends the session: revokes the token that the call carries, the older ones of the same login, and the refresh token. */
+    /**
+     * Ends the session: revokes the token that the call carries, the older ones of the same login, and the refresh token. LOGOUT_NOT_KEPT:
+     * the bank and the other gateways were told, but this one has no room to keep it; to be repeated, here or at another one.
+     */
     logout: {
       name: "Logout",
       requestType: LogoutRequest as typeof LogoutRequest,
@@ -4043,18 +4051,32 @@ export const SessionServiceDefinition = {
 } as const;
 
 export interface SessionServiceImplementation<CallContextExt = {}> {
+  /**
+   * A user name that failed 10 times in a minute, or logged in 60 times, is not tried for the rest of it: TOO_MANY_LOGINS. Logins under
+   * way count as failures until they have ended, so that 10 may be under way at once.
+   */
   login(request: LoginRequest, context: CallContext & CallContextExt): Promise<DeepPartial<LoginResponse>>;
   /** A new token for a session that goes on, and the refresh token for the next time. The old refresh token is used up. */
   refresh(request: RefreshRequest, context: CallContext & CallContextExt): Promise<DeepPartial<RefreshResponse>>;
-  /** Ends the session: revokes the token that the call carries, the older ones of the same login, and the refresh token. */
+  /**
+   * Ends the session: revokes the token that the call carries, the older ones of the same login, and the refresh token. LOGOUT_NOT_KEPT:
+   * the bank and the other gateways were told, but this one has no room to keep it; to be repeated, here or at another one.
+   */
   logout(request: LogoutRequest, context: CallContext & CallContextExt): Promise<DeepPartial<LogoutResponse>>;
 }
 
 export interface SessionServiceClient<CallOptionsExt = {}> {
+  /**
+   * A user name that failed 10 times in a minute, or logged in 60 times, is not tried for the rest of it: TOO_MANY_LOGINS. Logins under
+   * way count as failures until they have ended, so that 10 may be under way at once.
+   */
   login(request: DeepPartial<LoginRequest>, options?: CallOptions & CallOptionsExt): Promise<LoginResponse>;
   /** A new token for a session that goes on, and the refresh token for the next time. The old refresh token is used up. */
   refresh(request: DeepPartial<RefreshRequest>, options?: CallOptions & CallOptionsExt): Promise<RefreshResponse>;
-  /** Ends the session: revokes the token that the call carries, the older ones of the same login, and the refresh token. */
+  /**
+   * Ends the session: revokes the token that the call carries, the older ones of the same login, and the refresh token. LOGOUT_NOT_KEPT:
+   * the bank and the other gateways were told, but this one has no room to keep it; to be repeated, here or at another one.
+   */
   logout(request: DeepPartial<LogoutRequest>, options?: CallOptions & CallOptionsExt): Promise<LogoutResponse>;
 }
 
@@ -4108,7 +4130,18 @@ export interface AccountServiceClient<CallOptionsExt = {}> {
   ): Promise<ListEntriesResponse>;
 }
 
-/** Moves money. The payer is always the caller's own account. */
+/**
+ * Moves money. The payer is always the caller's own account.
+ *
+ * What a failure says of earlier sends of the same id. Every failure has an outcome; NOT_APPLIED is said of the send that it answers. It
+ * also holds for what this gateway was sent before only with the reasons that a gateway gives after it has read its decision log:
+ * PREPARE_TIMEOUT, BANK_UNREACHABLE, ATTEMPT_FENCED, ATTEMPT_GIVEN_UP, ID_CONTESTED and OVERLOADED; and with the status ALREADY_EXISTS
+ * (ID_TAKEN). Any other reason, of this release or a later one, may turn a request away at the door, such as
+ * TOKEN_EXPIRED and the other TOKEN_*, INTENTION_DENIED, INTENTIONS_UNKNOWN, ROLE_NOT_ALLOWED, SERVER_STOPPING, MALFORMED_* or UNKNOWN_BANK: it
+ * speaks of this send only, never of an earlier send of the same id, which may be applied. BANK_REFUSED_LEG and GRANT_REFUSED are
+ * not among the first: a bank that applies a payment by itself says so before it looks for the id. A client with an earlier send that is
+ * not answered, at any gateway, keeps that one's outcome as unknown, and asks again with the same id.
+ */
 export type TransferServiceDefinition = typeof TransferServiceDefinition;
 export const TransferServiceDefinition = {
   name: "TransferService",
