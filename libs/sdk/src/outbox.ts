@@ -189,6 +189,8 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
   /** A refusal of the token, before anything was done, is not the end where another token can be had. */
   async function concludeOrRenew(parcel: Parcel, before: Submission<string>, { error, token }: Refusal): Promise<void> {
     const result = conclude(parcel.submission);
+    // It may be given up while this waits, and then the refusal is not what it ends with.
+    parcel.submission = before;
     const { login } = parcel.options;
     const elapsedMs = nowMs() - parcel.startedAtMs;
     const budget = budgetUntil(parcel.endsAtMs, closing);
@@ -196,10 +198,10 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
       const mayRepeat = parcel.renewals < RENEWALS_MAX && (await login.afterRefusal(error, token, elapsedMs, budget));
       if (!mayRepeat) return settle(parcel, result);
       if (error.code !== 'TOKEN_ISSUER') parcel.renewals += 1;
-      parcel.submission = before.kind === 'open' ? { ...before, last: asRetryable(error) } : before;
+      if (before.kind === 'open') parcel.submission = { ...before, last: asRetryable(error) };
       pauseOrConclude(parcel);
     } catch (thrown) {
-      parcel.submission = before.kind === 'open' ? { ...before, last: callFailure(thrown, undefined).error } : before;
+      if (before.kind === 'open') parcel.submission = { ...before, last: callFailure(thrown, undefined).error };
       settle(parcel, conclude(parcel.submission));
     }
   }

@@ -227,6 +227,22 @@ describe('a renewal', () => {
     const payment = strife.transfers.create({ ...toBob, timeoutMs: 200 });
     await expect(payment).rejects.toMatchObject({ outcome: 'not_applied', retryable: true });
   });
+
+  it('is waited for no longer than its caller wants', async () => {
+    gateway.bank.expireTokens();
+    const renewing = Promise.withResolvers<void>();
+    gateway.failNext('refresh', (proceed, context) => {
+      renewing.resolve();
+      return hang(proceed, context);
+    });
+    const caller = new AbortController();
+    const payment = expect(strife.transfers.create({ ...toBob, signal: caller.signal })).rejects.toMatchObject({
+      code: 'CANCELLED', outcome: 'not_applied', retryable: true,
+    });
+    await renewing.promise;
+    caller.abort();
+    await payment;
+  });
 });
 
 describe('a token whose signer the gateway has not heard of yet', () => {
