@@ -116,6 +116,14 @@ describe('a logger', () => {
     expect(JSON.parse(text)).toMatchObject({ kept: 'kept', bytes: '[11 bytes]', amount: '5', token_count: 3, nested: { list: [{}] } });
   });
 
+  it('says so of a line that cannot be made, and writes those around it', async () => {
+    const broken = { get field() { throw new RangeError(CANARY); } };
+    const text = await logged((logger) => ['one', 'two', 'three'].forEach((message, index) => logger.info(message, { nested: index === 1 ? broken : {} })));
+    const lines = text.trim().split('\n').map((line) => JSON.parse(line) as object);
+    expect(lines).toMatchObject([{ message: 'one' }, { level: 'info', service: 'test', message: 'a line could not be logged', reason: 'RangeError' }, { message: 'three' }]);
+    expect(text).not.toContain(CANARY);
+  });
+
   it('blots out tokens and private keys inside texts', async () => {
     const key = `-----BEGIN PRIVATE KEY-----\n${CANARY}\n-----END PRIVATE KEY-----`;
     const text = await logged((logger) => logger.warn(`got Bearer ${CANARY} and ${JWT} and "${REFRESH}"`, { error: new Error(`cannot use ${key}`) }));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import winston from 'winston';
 import Transport from 'winston-transport';
 import { StartupError } from './failures.ts';
-import { GatheredLines } from './gathered-lines.ts';
+import { Gathered } from './gathered.ts';
 import { redact } from './redact.ts';
 import { RotatingFile } from './rotating-file.ts';
 
@@ -27,35 +27,33 @@ const FILES_MAX = 5;
  * A logger that writes `<directory>/<service>.log`; when that grows over 64 MiB it becomes `.log.1`, and four of those are kept.
  *
  * Losing log lines never stops a payment: when the file can no longer be written, that is said once on stderr. A disk that
- * hangs does, since lines are written at the end of each turn of the event loop: keep logs on a local one.
+ * hangs does, since lines are written in the event loop's thread: keep logs on a local one. They are made and written together, up to 5 ms
+ * after they were logged, so that no answer waits for them: what is logged must not change any more.
  *
  * @throws StartupError when the file cannot be opened for writing.
  */
 export function createLogger({ service, directory, level, terminal }: LoggerOptions): Logger {
   const path = join(directory, `${service}.log`);
   const file = openFile(directory, path, service);
-  const json = new GatheredLines((lines) => file.write(lines));
-  const shown = terminal ? new GatheredLines((lines) => void process.stdout.write(lines)) : undefined;
-  const readable = readableLine(colourful(process.stdout));
+  const readable = terminal ? readableLine(colourful(process.stdout)) : undefined;
+  const gathered = new Gathered<Record<string, unknown>>((infos) => {
+    const lines = infos.map(lineOf);
+    file.write(lines.map(({ json }) => `${json}\n`).join(''));
+    if (readable !== undefined) process.stdout.write(lines.map(({ record }) => `${readable(record)}\n`).join(''));
+  });
   // One transport for both places: winston hands a line to each of its transports in a copy, through a stream of its own.
   const transport = new Transport({
     log(info: Record<string, unknown>, next) {
-      try {
-        info['timestamp'] = new Date().toISOString();
-        const record = redact(info);
-        json.add(JSON.stringify(record));
-        shown?.add(readable(record));
-      } finally {
-        next();
-      }
+      info['timestamp'] = new Date().toISOString();
+      gathered.add(info);
+      next();
     },
   });
   const logger = winston.createLogger({ level, defaultMeta: { service }, format: asIs, transports: [transport] });
   // Only lines after the end can fail here, and those are lost by contract.
   logger.on('error', () => undefined);
   logger.once('finish', () => {
-    json.close();
-    shown?.close();
+    gathered.close();
     file.close();
   });
   return logger;
@@ -86,6 +84,25 @@ function openFile(directory: string, path: string, service: string): RotatingFil
   } catch (error) {
     throw new StartupError(`cannot write the log ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, { cause: error });
   }
+}
+
+interface Line {
+  readonly record: Record<string, unknown>;
+  readonly json: string;
+}
+
+function lineOf(info: Record<string, unknown>): Line {
+  try {
+    return toLine(redact(info));
+  } catch (error) {
+    // Nobody is left who could be told.
+    const { timestamp, level, service } = info;
+    return toLine({ timestamp, level, service, message: 'a line could not be logged', reason: error instanceof Error ? error.name : typeof error });
+  }
+}
+
+function toLine(record: Record<string, unknown>): Line {
+  return { record, json: JSON.stringify(record) };
 }
 
 /** Those that a readable line begins with, unnamed. */

@@ -1,5 +1,5 @@
 // A log file of bounded size. winston's own file transport loses some fifty lines each time it rotates; this one loses none.
-// It writes synchronously: a few kilobytes for the page cache cost less than handing them to another thread, and a crash loses none of them.
+// It writes synchronously: a few kilobytes for the page cache cost less than handing them to another thread, and a crash of the process loses nothing that was written.
 import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 
 export interface RotatingFileOptions {
