@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, truncateSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -72,7 +72,7 @@ describe('a checkpointer', () => {
     let count = 0;
     while (rows.log().written < EVERY_PAGES) count = rows.add();
     // The thread has been asked, and has not answered: no turn was taken.
-    rows.close();
+    expect(rows.close()).toBe(true);
     expect(rows.logBytes()).toBe(0);
     const database = new DatabaseSync(file);
     expect(database.prepare('SELECT count(*) AS count FROM rows').get()).toEqual({ count });
@@ -81,6 +81,20 @@ describe('a checkpointer', () => {
     rows = openRows(file, (error) => failures.push(error));
     await setImmediate();
     expect(failures).toEqual([]);
+  });
+
+  it('tells at its close of a copy that failed, also when there was no turn to hear of it', async () => {
+    await addUntilBegunAnew(5);
+    rows.close();
+    rows = openRows(file, (error) => failures.push(error));
+    // With its size in the log, SQLite looks at the main file's only when it copies: what lost more than the log holds is damaged.
+    rows.add();
+    truncateSync(file, PAGE_BYTES);
+    while (rows.log().written < EVERY_PAGES) rows.add();
+    expect(rows.close()).toBe(false);
+    expect(failures).toEqual([]);
+    for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+    rows = openRows(file, (error) => failures.push(error));
   });
 
   it('tells of a thread that cannot open the store', async () => {

@@ -6,7 +6,7 @@
 
 import type { DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
-import type { CheckpointRequest, CheckpointThreadData } from './checkpoint-program.ts';
+import { ENDED, FAILED, RUNNING, type CheckpointRequest, type CheckpointThreadData } from './checkpoint-state.ts';
 
 export interface CheckpointerOptions {
   readonly path: string;
@@ -23,8 +23,11 @@ export interface CheckpointerOptions {
 export interface Checkpointer {
   /** Call after each commit. Costs about 2 us. */
   afterCommit(): void;
-  /** Ends the thread; waits for what it is copying. Call before the owner's connection closes. */
-  close(): void;
+  /**
+   * Ends the thread; waits for what it is copying. Call before the owner's connection closes. False when the thread failed or did not end: then
+   * nobody may copy the log again before the next start.
+   */
+  close(): boolean;
 }
 
 /** Each copies what was written during the one before, so it takes few, unless a reader keeps the log from being copied, or writes are faster. */
@@ -80,13 +83,14 @@ export function openCheckpointer({ path, database, everyPages, shortPages, onFai
       if (grown >= LATE * everyPages) copyRest();
       else if (grown >= everyPages && copies === 0) copyInThread();
     },
-    close: () => thread?.end(),
+    close: () => thread?.end() ?? true,
   };
 }
 
 interface CheckpointThread {
   copy(): void;
-  end(): void;
+  /** False when it failed or did not end. */
+  end(): boolean;
 }
 
 /** The thread does not keep the process from ending. */
@@ -100,8 +104,8 @@ function startThread(path: string, onCopied: () => void, onFailure: (error: unkn
     if (isWanted) onCopied();
   });
   worker.on('error', (error) => {
-    // Nobody is left to say that it has ended.
-    Atomics.store(ended, 0, 1);
+    // It says so itself, unless it could not begin.
+    Atomics.store(ended, 0, FAILED);
     if (isWanted) onFailure(error);
   });
   const ask = (request: CheckpointRequest): void => worker.postMessage(request);
@@ -110,7 +114,8 @@ function startThread(path: string, onCopied: () => void, onFailure: (error: unkn
     end() {
       isWanted = false;
       ask('end');
-      Atomics.wait(ended, 0, 0, END_TIMEOUT_MS);
+      Atomics.wait(ended, 0, RUNNING, END_TIMEOUT_MS);
+      return Atomics.load(ended, 0) === ENDED;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync, symlinkSync, truncateSync, writeFileSync, mkdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync, utimesSync, writeFileSync, mkdirSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mayReplace } from '@strife/two-phase-commit';
@@ -55,6 +55,16 @@ describe('a store file', () => {
       const again = open();
       expect(again.prepare('SELECT text FROM notes').all()).toEqual([['kept']]);
       again.close();
+    });
+
+    it('writes nothing to a database that another program is using', () => {
+      using other = new DatabaseSync(file);
+      other.exec('PRAGMA journal_mode = WAL; CREATE TABLE theirs (text TEXT); PRAGMA wal_checkpoint; INSERT INTO theirs VALUES (1)');
+      const long = new Date(0);
+      const parts = [file, `${file}-wal`];
+      for (const part of parts) utimesSync(part, long, long);
+      expect(() => open()).toThrow('is not a Strife store');
+      expect(parts.map((part) => statSync(part).mtimeMs)).toEqual([0, 0]);
     });
 
     it('refuses a second owner in this process, also by way of a symbolic link', () => {
@@ -182,6 +192,20 @@ describe('a store file', () => {
       const again = open();
       expect(again.prepare('SELECT text FROM notes').all()).toEqual([['before']]);
       again.close();
+    });
+
+    it('copies nothing when it closes: log and main file stay as they are for the next start', () => {
+      const store = open();
+      store.write(() => store.prepare('INSERT INTO notes VALUES (?)').run('x'.repeat(100_000)));
+      failure(() => store.read(() => { throw new Error('a bad disk'); }));
+      const files = [file, `${file}-wal`];
+      const before = files.map((name) => readFileSync(name));
+      store.close();
+      expect(files.map((name) => readFileSync(name).equals(before[files.indexOf(name)]!))).toEqual([true, true]);
+      const again = open();
+      expect(again.prepare('SELECT length(text) FROM notes').all()).toEqual([[100_000]]);
+      again.close();
+      expect(existsSync(`${file}-wal`)).toBe(false);
     });
 
     it('rejects every promise of a decision log from then on', async () => {

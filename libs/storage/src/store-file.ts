@@ -1,12 +1,13 @@
 // One SQLite file with one owner: opening, checking, migrating, and transactions that end the store when they fail.
 
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { openCheckpointer, type Checkpointer } from './checkpointer.ts';
+import { openLogHold, type LogHold } from './log-hold.ts';
 import { openStoreMark, requireUnmarked, type StoreMark } from './store-mark.ts';
 import { StoreError, StoreFailedError, StoreLockedError, StoreSchemaError, isBusy, openingError } from './store-error.ts';
-import { resyncWriteAheadLog } from './wal-resync.ts';
+import { resyncAfterCrash } from './wal-resync.ts';
 
 /** How long opening waits for readers, such as an audit, to let go. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -68,7 +69,7 @@ export interface StoreFile {
   write<T>(work: () => T): T;
   /** Throws what any use of a failed or closed store throws. */
   requireUsable(): void;
-  /** Idempotent. */
+  /** Idempotent. Copies the log into the main file and removes it, unless the store failed: then both stay as they are. */
   close(): void;
 }
 
@@ -83,19 +84,23 @@ export function openStoreFile<T>(options: StoreFileOptions, use: (store: StoreFi
   const unlock = lock(path, expected);
   let database: DatabaseSync | undefined;
   let mark: StoreMark | undefined;
+  let hold: LogHold | undefined;
   try {
     if (!existsSync(path)) {
       requireUnmarked(path);
       create(path, kind, 'required' in name ? name.required : name.ifNew);
-    } else {
-      resyncWriteAheadLog(path);
+    } else if (isMarkedAs(path, kind)) {
+      resyncAfterCrash(path);
     }
+    hold = openLogHold(path);
     database = connect(path, kind, name);
+    hold.begin();
     mark = openStoreMark(path, database);
-    return use(new OwnedStoreFile({ path, name: storedName(database), database, mark, unlock, onFatal: options.onFatal }));
+    return use(new OwnedStoreFile({ path, name: storedName(database), database, mark, hold, unlock, onFatal: options.onFatal }));
   } catch (error) {
     mark?.abandon();
     if (database?.isOpen === true) database.close();
+    hold?.release();
     unlock();
     throw openingError(path, error, expected);
   }
@@ -122,6 +127,19 @@ export function checkIdentity(database: DatabaseSync, path: string, kind: StoreK
   return version;
 }
 
+/** Whether the file itself says so: until then it may be another program's, which may be writing it. From SQLite's file format, "the database header". */
+function isMarkedAs(path: string, kind: StoreKind): boolean {
+  const field = Buffer.alloc(4);
+  const file = openSync(path, 'r');
+  try {
+    return readSync(file, field, 0, field.length, APPLICATION_ID_AT) === field.length && field.readUInt32BE() === kind.applicationId;
+  } finally {
+    closeSync(file);
+  }
+}
+
+const APPLICATION_ID_AT = 68;
+
 /** The first two bytes of every Strife store's application id: "St". */
 const STORE_MARK = 0x5374;
 
@@ -130,6 +148,7 @@ interface Owned {
   readonly name: string;
   readonly database: DatabaseSync;
   readonly mark: StoreMark;
+  readonly hold: LogHold;
   readonly unlock: () => void;
   readonly onFatal: (error: StoreFailedError) => void;
 }
@@ -139,6 +158,7 @@ class OwnedStoreFile implements StoreFile {
   readonly name: string;
   readonly #database: DatabaseSync;
   readonly #mark: StoreMark;
+  readonly #hold: LogHold;
   readonly #unlock: () => void;
   readonly #onFatal: (error: StoreFailedError) => void;
   readonly #checkpointer: Checkpointer;
@@ -148,11 +168,12 @@ class OwnedStoreFile implements StoreFile {
   #state: 'open' | 'failed' | 'closed' = 'open';
   #failure: StoreFailedError | undefined;
 
-  constructor({ path, name, database, mark, unlock, onFatal }: Owned) {
+  constructor({ path, name, database, mark, hold, unlock, onFatal }: Owned) {
     this.path = path;
     this.name = name;
     this.#database = database;
     this.#mark = mark;
+    this.#hold = hold;
     this.#unlock = unlock;
     this.#onFatal = onFatal;
     this.#begin = database.prepare('BEGIN IMMEDIATE');
@@ -216,14 +237,18 @@ class OwnedStoreFile implements StoreFile {
     if (this.#state === 'closed') return;
     const isWhole = this.#state === 'open';
     this.#state = 'closed';
+    let isMarked = false;
     try {
       if (isWhole) this.#mark.close();
       else this.#mark.abandon();
+      isMarked = isWhole;
     } finally {
       try {
-        this.#checkpointer.close();
+        // Of a store that failed the log stays: only a start can tell what of it is safe.
+        if (this.#checkpointer.close() && isMarked) this.#hold.release();
         this.#database.close();
       } finally {
+        this.#hold.release();
         this.#unlock();
       }
     }
@@ -308,7 +333,9 @@ function connect(path: string, kind: StoreKind, name: StoreFileOptions['name']):
     const version = checkIdentity(database, path, kind, 'required' in name ? name.required : undefined);
     const [mode] = Object.values(database.prepare('PRAGMA journal_mode = WAL').get() ?? {});
     if (mode !== 'wal') throw new StoreError(path, `cannot use a write-ahead log here (journal mode is ${String(mode)})`);
+    // SQLite's own checkpoints tell nobody when they fail.
     database.exec(`
+      PRAGMA wal_autocheckpoint = 0;
       PRAGMA synchronous = FULL;
       PRAGMA journal_size_limit = ${WAL_KEPT_BYTES};
       PRAGMA cache_size = -${PAGE_CACHE_KIB};

@@ -1,4 +1,6 @@
-import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { auditStores } from './audit/audit-stores.ts';
 import { StoreError, StoreLockedError } from './store-error.ts';
@@ -6,7 +8,8 @@ import { openStoreFile, type StoreFile, type StoreKind } from './store-file.ts';
 import { openBank } from './testing/bank-kit.ts';
 import { temporaryDirectory, type TemporaryDirectory } from './testing/temporary-directory.ts';
 import { startWriter } from './testing/writer-process.ts';
-import { resyncWriteAheadLog } from './wal-resync.ts';
+import { resyncAfterCrash, stretchesOf } from './wal-resync.ts';
+import { writeBack } from './write-back.ts';
 
 const NOTES: StoreKind = { title: 'note store', applicationId: 0x53740001, migrations: ['CREATE TABLE notes (text TEXT)'] };
 /** With its log, more than two of the pieces in which the log is read. */
@@ -38,10 +41,10 @@ function leftByCrash(...notes: string[]): string {
   return left;
 }
 
-/** From here on `isWritten` tells whether somebody has written the log. */
-function age(path: string): { isWritten(): boolean } {
-  utimesSync(`${path}-wal`, LONG_AGO, LONG_AGO);
-  return { isWritten: () => statSync(`${path}-wal`).mtimeMs !== LONG_AGO.getTime() };
+/** From here on `isWritten` tells whether somebody has written the log, or the file with another suffix. */
+function age(path: string, suffix = '-wal'): { isWritten(): boolean } {
+  utimesSync(path + suffix, LONG_AGO, LONG_AGO);
+  return { isWritten: () => statSync(path + suffix).mtimeMs !== LONG_AGO.getTime() };
 }
 
 function failure(work: () => unknown): Error {
@@ -58,7 +61,7 @@ describe('the log that a crash left', () => {
     const left = leftByCrash('a', 'x'.repeat(NOTE_CHARACTERS));
     const before = readFileSync(`${left}-wal`);
     const aged = age(left);
-    resyncWriteAheadLog(left);
+    resyncAfterCrash(left);
     expect(aged.isWritten()).toBe(true);
     expect(readFileSync(`${left}-wal`).equals(before)).toBe(true);
   });
@@ -74,7 +77,7 @@ describe('the log that a crash left', () => {
     const left = leftByCrash('a', 'b');
     const { size } = statSync(`${left}-wal`);
     truncateSync(`${left}-wal`, size - 1);
-    resyncWriteAheadLog(left);
+    resyncAfterCrash(left);
     expect(statSync(`${left}-wal`).size).toBe(size - 1);
     const again = open(left);
     expect(texts(again)).toEqual(['a']);
@@ -83,11 +86,11 @@ describe('the log that a crash left', () => {
 
   it('is not there after a clean stop, or empty: then there is nothing to do', () => {
     open().close();
-    resyncWriteAheadLog(file);
+    resyncAfterCrash(file);
     expect(failure(() => statSync(`${file}-wal`)).message).toContain('ENOENT');
     writeFileSync(`${file}-wal`, '');
     const aged = age(file);
-    resyncWriteAheadLog(file);
+    resyncAfterCrash(file);
     expect(aged.isWritten()).toBe(false);
     open().close();
   });
@@ -141,5 +144,142 @@ describe('a log that cannot be written back', () => {
     expect(store.account('customer', 'alice')!.posted).toBeLessThan(10n ** 12n);
     store.close();
     expect(auditStores({ banks: [bank], gateways: [] }).violations).toEqual([]);
+  });
+});
+
+/** A database as a crash leaves it that came when all of its log was in the main file, but the log not begun anew; returns its path. */
+function leftWhileCopying(pageBytes: number, work: string): string {
+  const database = new DatabaseSync(file);
+  database.exec(`
+    PRAGMA page_size = ${pageBytes}; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
+    CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES (randomblob(20000)); PRAGMA wal_checkpoint(TRUNCATE);
+    ${work}; PRAGMA wal_checkpoint(PASSIVE)`);
+  const left = directory.file('left.sqlite');
+  for (const suffix of ['', '-wal']) copyFileSync(file + suffix, left + suffix);
+  database.close();
+  return left;
+}
+
+function integrity(path: string): unknown {
+  const database = new DatabaseSync(path);
+  const found = database.prepare('PRAGMA integrity_check').get()?.['integrity_check'];
+  database.close();
+  return found;
+}
+
+/** Whether this directory's file system takes direct writes, by another program's memory. */
+function takesDirectWrites(): boolean {
+  const { status, error } = spawnSync('dd', ['if=/dev/zero', `of=${directory.file('probe')}`, 'bs=4096', 'count=1', 'oflag=direct'], { stdio: 'ignore' });
+  if (error !== undefined) throw error;
+  return status === 0;
+}
+
+describe('the main file that a crash left half-way in copying the log', () => {
+  const grow = "INSERT INTO notes VALUES (replace(hex(zeroblob(1500000)), '0', 'x'))";
+
+  it.each([
+    [2048, 0], [2048, 1], [4096, 0], [4096, 1],
+  ])('of pages of %i bytes is written anew where the log has its pages, byte by byte as it was (%i)', (pageBytes, more) => {
+    const left = leftWhileCopying(pageBytes, `${grow}; INSERT INTO notes VALUES (randomblob(${more * 2048}))`);
+    const before = readFileSync(left);
+    const aged = age(left, '');
+    const way = takesDirectWrites() ? 'direct' : 'ordinary';
+    expect(resyncAfterCrash(left)).toEqual({ log: way, main: way });
+    expect(aged.isWritten()).toBe(true);
+    expect(readFileSync(left).equals(before)).toBe(true);
+    expect(integrity(left)).toBe('ok');
+  });
+
+  it.each([512, 2048])('keeps a size of whole pages of %i bytes that is none of whole blocks', (pageBytes) => {
+    const sizes = Array.from({ length: 9 }, (_, n) => {
+      const left = leftWhileCopying(pageBytes, `${grow}; INSERT INTO notes VALUES (randomblob(${n * pageBytes}))`);
+      const before = readFileSync(left);
+      resyncAfterCrash(left);
+      expect(readFileSync(left).equals(before)).toBe(true);
+      rmSync(file);
+      return before.length % 4096;
+    });
+    expect(new Set(sizes).size).toBe(4096 / pageBytes);
+  });
+
+  it('keeps half a page at its end, as a full disk leaves it', () => {
+    const left = leftWhileCopying(2048, grow);
+    truncateSync(left, statSync(left).size - 1000);
+    const before = readFileSync(left);
+    resyncAfterCrash(left);
+    expect(readFileSync(left).equals(before)).toBe(true);
+    expect(integrity(left)).toBe('ok');
+  });
+
+  it('is no longer than it was where the log holds pages after its end', () => {
+    const left = leftByCrash('a', 'x'.repeat(NOTE_CHARACTERS));
+    const before = readFileSync(left);
+    expect(statSync(`${left}-wal`).size).toBeGreaterThan(before.length);
+    resyncAfterCrash(left);
+    expect(readFileSync(left).equals(before)).toBe(true);
+    const again = open(left);
+    expect(texts(again)).toEqual(['a', 'x'.repeat(NOTE_CHARACTERS)]);
+    again.close();
+  });
+
+  it('is whole with the zeros after its end that a power cut may leave', () => {
+    const left = leftWhileCopying(2048, grow);
+    const { size } = statSync(left);
+    appendFileSync(left, Buffer.alloc(4096 - (size % 4096)));
+    expect(integrity(left)).toBe('ok');
+    expect(statSync(left).size).toBe(size);
+  });
+
+  it.each([
+    ['no bytes', () => Buffer.alloc(0)],
+    ['only a header', (log: Buffer) => log.subarray(0, 32)],
+    ['less than a commit', (log: Buffer) => log.subarray(0, 32 + 2 * (2048 + 24))],
+    ['garbage', (log: Buffer) => Buffer.alloc(log.length, 'garbage')],
+  ])('is left alone beside a log of %s', (_, change) => {
+    const left = leftWhileCopying(2048, grow);
+    writeFileSync(`${left}-wal`, change(readFileSync(`${left}-wal`)));
+    const aged = age(left, '');
+    expect(resyncAfterCrash(left).main).toBe('nothing');
+    expect(aged.isWritten()).toBe(false);
+  });
+
+  it('is not copied into by a start: only where a failure is told', () => {
+    const left = leftByCrash('x'.repeat(NOTE_CHARACTERS));
+    const { size } = statSync(left);
+    const store = open(left);
+    insert(store, 'a');
+    expect(statSync(left).size).toBe(size);
+    store.close();
+    expect(statSync(left).size).toBeGreaterThan(NOTE_CHARACTERS);
+  });
+
+  it('refuses the start when it cannot be written, and is named', () => {
+    const error = failure(() => writeBack(directory.path, () => []));
+    expect(error).toBeInstanceOf(StoreError);
+    expect(error.message).toMatch(/cannot be written back to the disk, so what it holds is not safe: EISDIR/);
+  });
+});
+
+describe('where the pages of a log lie', () => {
+  const stretches = (pageBytes: number, pages: number[], size: number): number[][] =>
+    [...stretchesOf({ pageBytes, pages: Uint32Array.from(pages) }, size)].map(({ from, to }) => [from, to]);
+
+  it('is in one stretch for pages that follow each other, and each once', () => {
+    expect(stretches(2048, [1, 1, 3, 4, 4, 5, 9], 100_000)).toEqual([[0, 2048], [4096, 10_240], [16_384, 18_432]]);
+  });
+
+  it('ends with the file', () => {
+    expect(stretches(2048, [1, 2, 3], 5000)).toEqual([[0, 5000]]);
+    expect(stretches(2048, [1, 4], 6144)).toEqual([[0, 2048]]);
+    expect(stretches(2048, [4], 6144)).toEqual([]);
+    expect(stretches(2048, [1], 0)).toEqual([]);
+    expect(stretches(0, [], 5000)).toEqual([]);
+  });
+
+  it.each([2048, 4096])('has no gap where SQLite leaves a page of %i bytes out for its locks', (pageBytes) => {
+    const first = 2 ** 30 / pageBytes + 1;
+    const size = 2 ** 30 + 3 * pageBytes;
+    expect(stretches(pageBytes, [first - 1, first + 1, first + 2], size)).toEqual([[2 ** 30 - pageBytes, size]]);
+    expect(stretches(pageBytes, [first + 1, first + 2], size)).toEqual([[2 ** 30, size]]);
   });
 });

@@ -1,84 +1,54 @@
-// Makes the log that a crash left beside a store durable before anybody trusts it.
+// Makes what a crash left of a store durable before anybody trusts it: the write-ahead log, and the pages that were being copied out of it.
 //
-// After a failed sync Linux takes the pages that it could not write for clean: they are still read back from memory, but no later sync writes
-// them. So a log that looks whole after a restart may not be on the disk, and everything committed after it would be lost with it.
+// After a failed sync (see write-back.ts) a log that looks whole may not be on the disk, and everything committed after it would be lost with it.
+// So may pages of the main file that a failed checkpoint wrote: SQLite would copy them again, hear that they are synced, and begin the log anew.
 
-import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
-import { StoreError } from './store-error.ts';
+import { loggedPages, type LoggedPages } from './logged-pages.ts';
+import { writeBack, type Stretch, type WrittenBack } from './write-back.ts';
 
-const PIECE_BYTES = 1024 * 1024;
-/** What direct writes come in: a multiple of every disk's blocks. */
-const BLOCK_BYTES = 4096;
+/** SQLite never writes the page that begins here: it takes its locks there. */
+const LOCK_BYTE = 2 ** 30;
 
 /**
- * Writes every byte of `<path>-wal` back to its place and syncs it: then all that SQLite will find in it is on the disk. The bytes stay the same, so
- * that neither a crash half-way nor a reader of the store notices. Does nothing where there is no such file, which is so after every clean stop.
- *
- * Where the file system can, past its memory: ext4 keeps a block that a file grew by as unwritten when its first write fails, and a later write of the
- * same page in memory does not change that, so that the block would read as zeros after a power cut. A direct write looks at the block itself.
- *
- * Call as the owner of the store, before SQLite opens it: nobody else may write the log meanwhile.
- *
- * @throws StoreError that names the log, which cannot be read, written or synced; doing it again is safe
+ * Writes `<path>-wal` and then the pages of `path` that it holds back to the disk. Does nothing where there is no log, which is so after every clean stop.
+ * Call as the owner of the store, before SQLite opens it in this process. What it returns and throws: see `writeBack`.
  */
-export function resyncWriteAheadLog(path: string): void {
-  const log = `${path}-wal`;
-  try {
-    withFile(log, constants.O_RDWR, ['ENOENT'], (file) => {
-      const { size } = fstatSync(file);
-      if (size === 0) return;
-      if (!rewriteDirectly(log, file, size)) rewrite(file, file, size, 1);
-      // Direct writes fill the last block with zeros, which a crash may leave there: to SQLite they are no part of the log.
-      ftruncateSync(file, size);
-      fsyncSync(file);
-    });
-  } catch (error) {
-    throw new StoreError(log, `cannot be written back to the disk, so what it holds is not safe: ${(error as Error).message}`, { cause: error });
-  }
+export function resyncAfterCrash(path: string): { readonly log: WrittenBack; readonly main: WrittenBack } {
+  const log = resyncWriteAheadLog(path);
+  return { log, main: log === 'nothing' ? log : resyncMainFile(path) };
 }
 
-/** False where the file system has no direct writes, as some in memory or over a network. */
-function rewriteDirectly(log: string, file: number, size: number): boolean {
-  // Not of every system.
-  const direct = constants.O_DIRECT as number | undefined;
-  if (direct === undefined) return false;
-  return withFile(log, constants.O_RDWR | direct, ['EINVAL'], (target) => rewrite(file, target, size, BLOCK_BYTES)) !== undefined;
+/** All of the log: its file may have grown at any frame. */
+export function resyncWriteAheadLog(path: string): WrittenBack {
+  return writeBack(`${path}-wal`, (size) => (size === 0 ? [] : [{ from: 0, to: size }]));
 }
 
-/** Writes the first `size` bytes to the same file's same places, in multiples of `unit`: the last one filled up with zeros. */
-function rewrite(source: number, target: number, size: number, unit: number): true {
-  // One that may be resized begins at a page of memory, as direct writes want it.
-  const piece = new Uint8Array(new ArrayBuffer(PIECE_BYTES, { maxByteLength: PIECE_BYTES }));
-  for (let position = 0; position < size; position += PIECE_BYTES) {
-    const length = Math.min(PIECE_BYTES, size - position);
-    transfer(length, (from, count) => readSync(source, piece, from, count, position + from));
-    const padded = Math.ceil(length / unit) * unit;
-    piece.fill(0, length, padded);
-    transfer(padded, (from, count) => writeSync(target, piece, from, count, position + from));
-  }
-  return true;
+/**
+ * Only the pages that the log holds. A log begins anew only when all its pages are in the main file and synced, so those that are not on the disk are all in
+ * the log that stands there now, and with them all by which the main file grew since. Most of them SQLite would write again; but it counts pages as copied
+ * before it has synced them, and while a reader holds the log's index it believes that after a restart.
+ *
+ * As the log has each of these pages, and is safe by now, whatever a power cut leaves of them is restored from it.
+ */
+function resyncMainFile(path: string): WrittenBack {
+  const logged = loggedPages(`${path}-wal`);
+  return logged.pages.length === 0 ? 'nothing' : writeBack(path, (size) => stretchesOf(logged, size));
 }
 
-/** Repeats `step`, which says how much it did, until all is done. */
-function transfer(length: number, step: (from: number, count: number) => number): void {
-  for (let done = 0; done < length;) {
-    const count = step(done, length - done);
-    if (count === 0) throw new Error('it became shorter meanwhile');
-    done += count;
+/** Where these pages lie in a main file of `size` bytes: ascending, apart from each other, up to its end. */
+export function* stretchesOf({ pageBytes, pages }: LoggedPages, size: number): Generator<Stretch> {
+  let from = 0;
+  let to = 0;
+  for (const page of pages) {
+    const start = (page - 1) * pageBytes;
+    if (start >= size) break;
+    // The page of the locks is a hole in what the file grew by.
+    const withHole = start === LOCK_BYTE + pageBytes ? LOCK_BYTE : start;
+    if (withHole > to) {
+      if (from < to) yield { from, to };
+      from = withHole;
+    }
+    to = Math.min(start + pageBytes, size);
   }
-}
-
-/** Undefined when opening or `work` fails with one of the `expected` codes. */
-function withFile<T>(path: string, flags: number, expected: readonly string[], work: (descriptor: number) => T): T | undefined {
-  let descriptor: number | undefined;
-  try {
-    descriptor = openSync(path, flags);
-    return work(descriptor);
-  } catch (error) {
-    if (expected.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw error;
-  } finally {
-    // POSIX drops all locks that a process has on a file with any of its descriptors. SQLite keeps none on the log.
-    if (descriptor !== undefined) closeSync(descriptor);
-  }
+  if (from < to) yield { from, to };
 }

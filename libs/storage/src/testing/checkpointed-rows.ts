@@ -14,7 +14,8 @@ export interface CheckpointedRows {
   logBytes(): number;
   /** The pages that are in the log, and those of them that are not in the main file yet. */
   log(): { written: number; left: number };
-  close(): void;
+  /** What the checkpointer's `close` returned. */
+  close(): boolean;
 }
 
 const ROWS = 5;
@@ -44,8 +45,9 @@ export function openRows(file: string, onFailure: (error: Error) => void): Check
       return { written, left: written - checkpointed };
     },
     close() {
-      checkpointer.close();
+      const isWhole = checkpointer.close();
       database.close();
+      return isWhole;
     },
   };
 }
