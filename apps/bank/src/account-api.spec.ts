@@ -3,15 +3,21 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Grants } from '@strife/auth';
 import { reasonOf, transferIdToWire } from '@strife/service';
+import { CursorError } from '@strife/storage';
 import type { LedgerStore, StoredLeg } from '@strife/storage';
 import { DeclineReason, TransferState } from '@strife/stubs/type';
-import { createAccountApi } from './account-api.ts';
+import { systemClock } from '@strife/two-phase-commit';
+import { createAccountApi, PAGE_ITEMS_MAX } from './account-api.ts';
+import { createPageTurns } from './page-turns.ts';
 
 const ID = '0197b2a0-0000-7000-8000-000000000001';
 const {
   INSUFFICIENT_FUNDS, NO_SUCH_PAYER, PAYER_FROZEN, PAYER_CURRENCY, EXPIRED, NO_SUCH_PAYEE, PAYEE_FROZEN, PAYEE_CURRENCY, LIMIT_EXCEEDED, UNSPECIFIED,
 } = DeclineReason;
 type Reason = Extract<StoredLeg['state'], { kind: 'declined' }>['reason'];
+
+/** Whoever is named by the grant. */
+const grants = { verify: (account: string) => Promise.resolve({ account }) } as unknown as Grants;
 
 /** Asked about a payment of alice to bob, inside one bank, that was declined. */
 async function asked(by: string, reason: Reason) {
@@ -22,7 +28,8 @@ async function asked(by: string, reason: Reason) {
   };
   const api = createAccountApi({
     store: { bank: 'alpha', transfer: () => leg, account: (_kind: string, name: string) => ({ name }) } as unknown as LedgerStore,
-    grants: { verify: (account: string) => Promise.resolve({ account }) } as unknown as Grants,
+    grants,
+    turns: createPageTurns(systemClock),
   });
   return (await api.getTransfer({ grant: by, transferId: transferIdToWire(ID) }, {} as never)).transfer;
 }
@@ -44,5 +51,46 @@ describe('the record of a declined transfer', () => {
   it('is nobody else\'s to see', async () => {
     const error: unknown = await asked('carol', 'expired').then(() => undefined, (thrown: unknown) => thrown);
     expect(reasonOf(error)).toBe('NO_SUCH_TRANSFER');
+  });
+});
+
+describe('a list', () => {
+  const asked: [size: number, cursor: string | undefined][] = [];
+  const list = (_account: string, size: number, cursor?: string) => {
+    if (cursor === 'forged') throw new CursorError('the page token is not one of this account');
+    asked.push([size, cursor]);
+    return { items: [], nextCursor: 'further' };
+  };
+  const api = createAccountApi({
+    store: { bank: 'alpha', account: (_kind: string, name: string) => ({ name }), listEntries: list, listTransfers: list } as unknown as LedgerStore,
+    grants, turns: createPageTurns(systemClock),
+  });
+  const call = { signal: new AbortController().signal } as never;
+
+  describe.each(['listEntries', 'listTransfers'] as const)('by %s', (method) => {
+    const ask = (pageSize: number, pageToken: string, context = call) => api[method]({ grant: 'alice', pageSize, pageToken }, context);
+
+    it('may be empty and go on', async () => {
+      asked.length = 0;
+      expect((await ask(PAGE_ITEMS_MAX, '')).nextPageToken).toBe('further');
+      await ask(0, 'further');
+      expect(asked).toEqual([[PAGE_ITEMS_MAX, undefined], [50, 'further']]);
+    });
+
+    it.each([PAGE_ITEMS_MAX + 1, 2 ** 32 - 1])('is refused for a page size of %d', async (pageSize) => {
+      const error: unknown = await Promise.resolve(ask(pageSize, '')).catch((thrown: unknown) => thrown);
+      expect([reasonOf(error), (error as Error).message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('page_size: must be at most 1000')]);
+    });
+
+    it('is refused for a page token that is not of this account', async () => {
+      const error: unknown = await Promise.resolve(ask(10, 'forged')).catch((thrown: unknown) => thrown);
+      expect([reasonOf(error), (error as Error).message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('page_token: is not one that this bank gave')]);
+    });
+
+    it('is not read for a call that was given up', async () => {
+      asked.length = 0;
+      await expect(ask(10, '', { signal: AbortSignal.abort() } as never)).rejects.toMatchObject({ name: 'AbortError' });
+      expect(asked).toEqual([]);
+    });
   });
 });

@@ -11,6 +11,7 @@ import type { HistoryEntry, LedgerStore, Page, StoredLeg } from '@strife/storage
 import type { Account } from '@strife/ledger';
 import { Status } from 'nice-grpc-common';
 import { malformed, refuseGrant } from './login-api.ts';
+import type { PageTurns } from './page-turns.ts';
 
 export const PAGE_ITEMS_MAX = 1000;
 const PAGE_ITEMS = 50;
@@ -18,11 +19,12 @@ const PAGE_ITEMS = 50;
 export interface AccountApiOptions {
   readonly store: LedgerStore;
   readonly grants: Grants;
+  readonly turns: PageTurns;
 }
 
 export type AccountApi = Pick<BankServiceImplementation, 'getAccount' | 'listEntries' | 'getTransfer' | 'listTransfers'>;
 
-export function createAccountApi({ store, grants }: AccountApiOptions): AccountApi {
+export function createAccountApi({ store, grants, turns }: AccountApiOptions): AccountApi {
   async function granted(grant: string): Promise<Account> {
     const { account: name } = await grants.verify(grant).catch(refuseGrant);
     const account = store.account('customer', name);
@@ -35,9 +37,9 @@ export function createAccountApi({ store, grants }: AccountApiOptions): AccountA
       return { balance: balanceOf(store.bank, await granted(grant)) };
     },
 
-    async listEntries({ grant, pageSize, pageToken }) {
+    async listEntries({ grant, pageSize, pageToken }, { signal }) {
       const { name } = await granted(grant);
-      const page = readPage(pageSize, pageToken, (size, cursor) => store.listEntries(name, size, cursor));
+      const page = await turns.take(signal, () => readPage(pageSize, pageToken, (size, cursor) => store.listEntries(name, size, cursor)));
       return { entries: page.items.map(entryToWire), nextPageToken: page.nextCursor ?? '' };
     },
 
@@ -54,9 +56,9 @@ export function createAccountApi({ store, grants }: AccountApiOptions): AccountA
       return { transfer: isPayer ? record : { ...record, declineReason: declineReasonForPayee(record.declineReason) } };
     },
 
-    async listTransfers({ grant, pageSize, pageToken }) {
+    async listTransfers({ grant, pageSize, pageToken }, { signal }) {
       const { name } = await granted(grant);
-      const page = readPage(pageSize, pageToken, (size, cursor) => store.listTransfers(name, size, cursor));
+      const page = await turns.take(signal, () => readPage(pageSize, pageToken, (size, cursor) => store.listTransfers(name, size, cursor)));
       return { transfers: page.items.flatMap((leg) => recordToWire(leg) ?? []), nextPageToken: page.nextCursor ?? '' };
     },
   };

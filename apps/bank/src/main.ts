@@ -22,6 +22,7 @@ import { readConfig } from './config.ts';
 import { createExplainApi } from './explain-api.ts';
 import { createGatewayNetwork } from './gateway-network.ts';
 import { createLoginApi } from './login-api.ts';
+import { createPageTurns } from './page-turns.ts';
 import { createParticipantApi } from './participant-api.ts';
 import { readSeedFile } from './seed.ts';
 
@@ -81,7 +82,7 @@ async function start(): Promise<RunningService> {
   const server = createServiceServer({ name: service, host: config.host, port: config.port, tls: certificates, intentions: discovery.intentions, logger, access, metrics, summarize: callSummaries });
   server.add(BankServiceDefinition, {
     ...createLoginApi({ store, passwords, logins: createLoginLimiter(), refreshes: createRefreshLimiter(), sessions, grants }),
-    ...createAccountApi({ store, grants }),
+    ...createAccountApi({ store, grants, turns: createPageTurns(clock) }),
     ...createExplainApi({ store, grants }),
   });
   server.add(ParticipantServiceDefinition, createParticipantApi({ bank, participant: legs.observeCalls(participant), grants }));

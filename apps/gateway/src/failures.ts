@@ -84,6 +84,10 @@ export const noSuchTransfer: Failure = {
   code: Status.NOT_FOUND, reason: 'NO_SUCH_TRANSFER', message: 'id: no such transfer', field: 'id', outcome: 'not_applied', retryable: false,
 };
 
+export const tooManyReads: Failure = {
+  code: Status.RESOURCE_EXHAUSTED, reason: 'TOO_MANY_READS', message: 'too many reads of this account at once; try again', outcome: 'not_applied', retryable: true,
+};
+
 /** A request that is wrong in itself. */
 export function invalidArgument(field: string, reason: string, message: string): Failure {
   return { code: Status.INVALID_ARGUMENT, reason, message: `${field}: ${message}`, field, outcome: 'not_applied', retryable: false };

@@ -25,6 +25,7 @@ import { registerGateway } from './gateway-registration.ts';
 import { issuerOf } from './issuer-keys.ts';
 import { startKeyRotation } from './key-rotation.ts';
 import { createPeerApi } from './peer-api.ts';
+import { createReadLimiter } from './read-limiter.ts';
 import { createSessionApi } from './session-api.ts';
 import { createTransferApi } from './transfer-api.ts';
 
@@ -82,10 +83,14 @@ async function start(): Promise<RunningService> {
     }),
   });
   server.add(SessionServiceDefinition, createSessionApi({ network, tokens, revocations, peers, clock }));
-  server.add(AccountServiceDefinition, createAccountApi(network));
+  const reads = createReadLimiter();
+  const { createTransfer, batchCreateTransfers, ...lookUps } = createTransferApi({
+    coordinator, log, network, clock, areRevocationsFresh: peers.isFresh, count: payments.count,
+  });
+  server.add(AccountServiceDefinition, reads.limited(createAccountApi(network)));
   server.add(wholeMessages(TransferServiceDefinition, 'createTransfer', 'batchCreateTransfers'), {
-    ...createTransferApi({ coordinator, log, network, clock, areRevocationsFresh: peers.isFresh, count: payments.count }),
-    ...createExplainApi({ gateway: config.name, peers, coordinator, log, network, clock }),
+    createTransfer, batchCreateTransfers,
+    ...reads.limited({ ...lookUps, ...createExplainApi({ gateway: config.name, peers, coordinator, log, network, clock }) }),
   });
   server.add(CoordinatorServiceDefinition, createCoordinatorApi({ coordinator, log, clock, isKnown: log.knownBanks.has }));
   server.add(PeerServiceDefinition, createPeerApi({ revocations, log }));

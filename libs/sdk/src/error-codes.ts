@@ -113,6 +113,7 @@ export const ERROR_CODES = {
   TOKEN_REVOKED: 'the session was logged out',
   TOO_LONG: 'a field is too long',
   TOO_MANY_LOGINS: 'too many logins of this user, failed or not: wait a minute',
+  TOO_MANY_READS: 'too many reads of this account at once: try again',
   TOO_MANY_REFRESHES: 'the session is refreshed too often: wait a little',
   TRANSFER_BUSY: 'another gateway is working on this id',
   WRONG_CREDENTIALS: 'no such bank, user or password',

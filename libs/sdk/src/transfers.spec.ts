@@ -398,6 +398,14 @@ describe('many payments', () => {
     expect(memos).toEqual(['5', '4', '3', '2', '1']);
     expect(gateway.calls.filter((call) => call === 'listTransfers')).toHaveLength(3);
   });
+
+  it('goes on over a page that shows nothing and is not the last', async () => {
+    await strife.transfers.create(toBob);
+    gateway.failNext('listTransfers', async () => ({ transfers: [], nextPageToken: '0' }));
+    const ids = [];
+    for await (const { id } of strife.transfers.list()) ids.push(id);
+    expect(ids).toEqual([gateway.payments[0]!.id]);
+  });
 });
 
 it('explains a payment step by step, with what it does not know left out and what a newer gateway says kept', async () => {

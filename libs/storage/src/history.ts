@@ -6,18 +6,29 @@ import type { AccountTable } from './account-table.ts';
 import type { EntryRow, EntryTable } from './entry-table.ts';
 import { blobToId, isId } from './ids.ts';
 import type { HistoryEntry, Page, StoredLeg } from './ledger-store.ts';
-import type { LegTable } from './leg-table.ts';
+import type { ChainedLeg, LegTable } from './leg-table.ts';
 import { CursorError } from './store-error.ts';
+import type { StoreFile } from './store-file.ts';
 
-/** The most legs that one page of transfers looks at, so that a payer of many aborted ones does not hold up the bank. */
-const TRANSFERS_WALKED_MAX = 5_000;
+/**
+ * The most entries or legs that one page looks at, whatever it was asked for and however few of them it shows: about a millisecond of the
+ * thread that votes, from memory.
+ */
+const ROWS_WALKED_MAX = 200;
+
+export interface HistoryTables {
+  readonly store: Pick<StoreFile, 'readTogether'>;
+  readonly accounts: AccountTable;
+  readonly legs: LegTable;
+  readonly entries: EntryTable;
+}
 
 export interface History {
   listEntries(account: string, pageSize: number, cursor?: string): Page<HistoryEntry>;
   listTransfers(account: string, pageSize: number, cursor?: string): Page<StoredLeg>;
 }
 
-export function openHistory(accounts: AccountTable, legs: LegTable, entries: EntryTable): History {
+export function openHistory({ store, accounts, legs, entries }: HistoryTables): History {
   /** A cursor is the seq of the next entry. It must be this account's: cursors come back from strangers. */
   function firstEntry(account: Account, head: number | null, cursor: string | undefined): EntryRow | undefined {
     if (cursor === undefined) return head === null ? undefined : entries.find(head);
@@ -28,11 +39,11 @@ export function openHistory(accounts: AccountTable, legs: LegTable, entries: Ent
   }
 
   /** A cursor is the id of the next transfer. */
-  function firstTransfer(account: Account, head: Uint8Array | null, cursor: string | undefined): StoredLeg | undefined {
-    if (cursor === undefined) return head === null ? undefined : legs.find(blobToId(head));
-    const leg = isId(cursor) ? legs.find(cursor) : undefined;
-    if (leg?.accountId !== account.id || leg.terms?.side === 'credit') throw new CursorError('the page token is not one of this account');
-    return leg;
+  function firstTransfer(account: Account, head: Uint8Array | null, cursor: string | undefined): ChainedLeg | undefined {
+    if (cursor === undefined) return head === null ? undefined : legs.findChained(blobToId(head));
+    const found = isId(cursor) ? legs.findChained(cursor) : undefined;
+    if (found?.leg.accountId !== account.id || found.leg.terms?.side === 'credit') throw new CursorError('the page token is not one of this account');
+    return found;
   }
 
   function describeEntry(account: Account, { transferId, amountMinor, postedMinor, atMs }: EntryRow): HistoryEntry {
@@ -44,30 +55,36 @@ export function openHistory(accounts: AccountTable, legs: LegTable, entries: Ent
     return { transferId, counterparty, ...line, memo: body.memo };
   }
 
+  // Cursors are looked at before the walk: an error while reading together ends the store, and a stranger's cursor must not.
   return {
     listEntries(name, pageSize, cursor) {
       const row = accounts.byName('customer', name);
-      if (row === undefined) return { items: [] };
-      const items: HistoryEntry[] = [];
-      let entry = firstEntry(row.account, row.lastEntry, cursor);
-      while (entry !== undefined && items.length < pageSize) {
-        items.push(describeEntry(row.account, entry));
-        entry = entry.previous === null ? undefined : entries.find(entry.previous);
-      }
-      return entry === undefined ? { items } : { items, nextCursor: String(entry.seq) };
+      const first = row && firstEntry(row.account, row.lastEntry, cursor);
+      if (first === undefined) return { items: [] };
+      return store.readTogether(() => walk(first, pageSize, entries.find, (entry) => describeEntry(row!.account, entry)));
     },
 
     listTransfers(name, pageSize, cursor) {
       const row = accounts.byName('customer', name);
-      if (row === undefined) return { items: [] };
-      const items: StoredLeg[] = [];
-      let leg = firstTransfer(row.account, row.lastTransfer, cursor);
-      for (let walked = 0; leg !== undefined && items.length < pageSize && walked < TRANSFERS_WALKED_MAX; walked++) {
-        if (leg.state.kind !== 'aborted') items.push(leg);
-        const previous = legs.previous(leg.id);
-        leg = previous === null ? undefined : legs.find(blobToId(previous));
-      }
-      return leg === undefined ? { items } : { items, nextCursor: leg.id };
+      const first = row && firstTransfer(row.account, row.lastTransfer, cursor);
+      if (first === undefined) return { items: [] };
+      return store.readTogether(() => walk(first, pageSize, legs.findChained, ({ leg }) => (leg.state.kind === 'aborted' ? undefined : leg)));
     },
   };
+}
+
+/** One page of a chain. @param describe what is shown of a row; undefined for nothing */
+function walk<Key extends string | number, Row extends { readonly previous: Key | null }, Item>(
+  first: Row, pageSize: number, find: (key: Key) => Row | undefined, describe: (row: Row) => Item | undefined,
+): Page<Item> {
+  const items: Item[] = [];
+  let row: Row | undefined = first;
+  for (let walked = 1; row !== undefined; walked++) {
+    const item = describe(row);
+    if (item !== undefined) items.push(item);
+    if (row.previous === null) break;
+    if (items.length >= pageSize || walked >= ROWS_WALKED_MAX) return { items, nextCursor: String(row.previous) };
+    row = find(row.previous);
+  }
+  return { items };
 }

@@ -126,11 +126,11 @@ export interface LedgerStore {
   /** Makes the batch durable. Chains the entries and the payers' transfers. A failure ends the store. */
   writeBatch(batch: LedgerBatch): void;
 
-  /** A customer's history; empty for an unknown account. Throws CursorError. */
+  /** A customer's history; empty for an unknown account. A page looks at 200 entries at most. Throws CursorError. */
   listEntries(account: string, pageSize: number, cursor?: string): Page<HistoryEntry>;
   /**
    * Transfers that a customer pays, without those that were aborted; empty for an unknown account. Throws CursorError.
-   * A page may hold fewer than `pageSize` and still have a `nextCursor`.
+   * A page looks at 200 transfers at most, so it may hold fewer than `pageSize`, or none, and still have a `nextCursor`.
    */
   listTransfers(account: string, pageSize: number, cursor?: string): Page<StoredLeg>;
 
@@ -190,7 +190,7 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax }: Ledg
     accountById: (id) => accounts.byId(id)?.account,
     clearing: (peer, currency) => internal('clearing', `${peer}/${currency}`, currency).account,
     writeBatch: (batch) => writeBatch({ store, accounts, legs, entries }, batch, nowMs()),
-    ...openHistory(accounts, legs, entries),
+    ...openHistory({ store, accounts, legs, entries }),
     ...openUsers({ store, accounts, deposits, rules: ledger, equity }),
     deposit: (id, account, amount) => deposits.deposit(id, account, amount),
     close() {

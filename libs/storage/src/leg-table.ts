@@ -1,7 +1,7 @@
 // The legs of a bank's store. Those in doubt are kept in memory, so that a decision finds its leg without a read.
 
 import type { LegState, TransferId } from '@strife/two-phase-commit';
-import { blobToId, idToBlob, writeHex, writeId } from './ids.ts';
+import { blobToId, writeHex, writeId } from './ids.ts';
 import type { LegWrite, StoredLeg } from './ledger-store.ts';
 import { openLegAttempts, type LegAttempt } from './leg-attempts.ts';
 import { LEG_COLUMNS, LEG_STATES, readLeg, termsValues } from './leg-rows.ts';
@@ -16,8 +16,8 @@ export interface LegTable {
   /** In the order of their ids. */
   prepared(): StoredLeg[];
   inDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
-  /** The payer's transfer before this one, which is in the table. */
-  previous(id: TransferId): Uint8Array | null;
+  /** A leg with its place in the chain of its payer's transfers, in one read. */
+  findChained(id: TransferId): ChainedLeg | undefined;
   /** What each attempt did here, oldest first, the newest `limit` at most; empty for an unknown id. */
   attempts(id: TransferId, limit: number): LegAttempt[];
   /** Inside a write: what to `put` the leg on. */
@@ -30,6 +30,12 @@ export interface LegTable {
   put(write: LegWrite, known: KnownLeg, previous: Uint8Array | null, nowMs: number): void;
   /** After the write: keeps in memory only what is in doubt. */
   forgetEnded(): void;
+}
+
+export interface ChainedLeg {
+  readonly leg: StoredLeg;
+  /** The payer's transfer before this one. */
+  readonly previous: TransferId | null;
 }
 
 /** What is known of one id: its leg, or that there is none. */
@@ -45,7 +51,7 @@ export function openLegTable(store: StoreFile): LegTable {
   const attempts = openLegAttempts(store);
   const select = store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE id = ?`);
   const countPrepared = store.prepare('SELECT count(*), min(prepared_at_ms) FROM legs WHERE state = 0');
-  const selectPrevious = store.prepare('SELECT previous FROM legs WHERE id = ?');
+  const selectChained = store.prepareExact(`SELECT ${LEG_COLUMNS}, previous FROM legs WHERE id = ?`);
   const columns = `legs (id, state, attempt, log, reason, prepared_at_ms, ended_at_ms, fingerprint, account_id, previous,
       side, payer, payee, peer, currency, amount, memo, deadline_ms)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
@@ -165,7 +171,15 @@ export function openLegTable(store: StoreFile): LegTable {
       for (const entry of known.values()) if (isInDoubt(entry)) legs.push(entry.leg!);
       return legs.sort((one, other) => (one.id < other.id ? -1 : 1));
     },
-    previous: (id) => store.read(() => (selectPrevious.get(idToBlob(id)) as unknown as [Uint8Array | null] | undefined)?.[0] ?? null),
+    findChained(id) {
+      writeId(id, key);
+      return store.read(() => {
+        const values = selectChained.get(key) as unknown as [...LegValues, previous: Uint8Array | null] | undefined;
+        if (values === undefined) return undefined;
+        const previous = values.pop() as Uint8Array | null;
+        return { leg: readLeg(values as unknown as LegValues, store.name, logs.name), previous: previous && blobToId(previous) };
+      });
+    },
     attempts(id, limit) {
       const leg = find(id);
       return leg === undefined ? [] : attempts.of(leg, limit);

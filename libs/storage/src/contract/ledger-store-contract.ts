@@ -2,10 +2,10 @@
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { CursorError } from '../store-error.ts';
-import type { LedgerStore, LegWrite } from '../ledger-store.ts';
+import type { LedgerStore, LegWrite, Page } from '../ledger-store.ts';
 import { sessionClaims } from './session-contract.ts';
 import { timelineClaims } from './timeline-contract.ts';
-import { FINGERPRINT, LOG, advance, idOf, payment } from '../testing/bank-kit.ts';
+import { FINGERPRINT, LOG, advance, idOf, payment, type Payment, type Step } from '../testing/bank-kit.ts';
 
 /** One store that outlives the books that are opened on it. */
 export interface LedgerStoreHarness {
@@ -292,6 +292,75 @@ export function ledgerStoreContract(make: () => LedgerStoreHarness, parts: 'all'
         expect(store.listTransfers('alice', 2, first.nextCursor)).toMatchObject({ items: [{ id: idOf(1) }] });
       });
 
+      const many = (from: number, count: number) => Array.from({ length: count }, (_, index) => payment(from + index, 'alpha/alice', 'beta/zoe', 1n));
+      const take = (payments: Payment[], ...steps: Step[]) => steps.forEach((step) => advance(store, step, payments));
+      const ids = (payments: readonly Payment[]) => payments.map(({ number }) => idOf(number)).toReversed();
+
+      /** Every page there is, with something done after each. */
+      function pagesOf<Item>(list: (cursor?: string) => Page<Item>, between: () => void = () => undefined): (readonly Item[])[] {
+        const pages: (readonly Item[])[] = [];
+        for (let cursor: string | undefined; pages.length === 0 || cursor !== undefined; between()) {
+          const page = list(cursor);
+          pages.push(page.items);
+          cursor = page.nextCursor;
+        }
+        return pages;
+      }
+
+      it('looks at 200 rows for a page at most, whatever was asked for, and then gives the rest under its cursor', () => {
+        const payments = many(10, 450);
+        take(payments, 'prepare', 'settle');
+        twice(() => {
+          const transfers = pagesOf((cursor) => store.listTransfers('alice', 1_000, cursor));
+          expect(transfers.map(({ length }) => length)).toEqual([200, 200, 52]);
+          expect(transfers.flat().map(({ id }) => id)).toEqual([...ids(payments), idOf(3), idOf(1)]);
+          const entries = pagesOf((cursor) => store.listEntries('alice', 1_000, cursor));
+          expect(entries.map(({ length }) => length)).toEqual([200, 200, 54]);
+          expect(entries.flat().map(({ transferId }) => transferId)).toEqual([...ids(payments), idOf(3), idOf(2), idOf(1), undefined]);
+        });
+      });
+
+      it('counts aborted transfers as looked at: a page may be empty and not the last', () => {
+        const [older, newer] = [many(10, 250), many(300, 250)];
+        take(older, 'prepare', 'release');
+        take(many(260, 1), 'prepare', 'settle');
+        take(newer, 'prepare', 'release');
+        twice(() => {
+          const pages = pagesOf((cursor) => store.listTransfers('alice', 50, cursor));
+          expect(pages.map((page) => page.map(({ id }) => id))).toEqual([[], [idOf(260)], [idOf(3), idOf(1)]]);
+        });
+      });
+
+      it('has no page after one that ends with the oldest row', () => {
+        expect(store.listEntries('alice', 4)).not.toHaveProperty('nextCursor');
+        expect(store.listTransfers('alice', 2)).not.toHaveProperty('nextCursor');
+      });
+
+      it('shows each transfer exactly once while new ones arrive and others end', () => {
+        const doubtful = many(10, 30);
+        take(doubtful, 'prepare');
+        const before = [...ids(doubtful), idOf(3), idOf(1)];
+        let next = 100;
+        const shown = pagesOf((cursor) => store.listTransfers('alice', 7, cursor), () => {
+          take(many(next, 5), 'prepare', 'settle');
+          take(many(next + 5, 5), 'prepare', 'release');
+          const settled = doubtful.shift();
+          if (settled !== undefined) take([settled], 'settle');
+          next += 10;
+        });
+        expect(shown.flat().map(({ id }) => id)).toEqual(before);
+        expect(pagesOf((cursor) => store.listTransfers('alice', 7, cursor)).flat()).toHaveLength(before.length + 5 * shown.length);
+      });
+
+      it('goes on from a cursor whose transfer was aborted meanwhile', () => {
+        const doubtful = many(10, 3);
+        take(doubtful, 'prepare');
+        const { nextCursor } = store.listTransfers('alice', 1);
+        expect(nextCursor).toBe(idOf(11));
+        take(doubtful, 'release');
+        expect(store.listTransfers('alice', 10, nextCursor).items.map(({ id }) => id)).toEqual([idOf(3), idOf(1)]);
+      });
+
       it('is empty for an unknown account', () => {
         expect([store.listEntries('nobody', 10), store.listTransfers('nobody', 10)]).toEqual([{ items: [] }, { items: [] }]);
       });
@@ -306,6 +375,8 @@ export function ledgerStoreContract(make: () => LedgerStoreHarness, parts: 'all'
           expect(() => store.listTransfers('bob', 10, cursor)).toThrow(CursorError);
         }
         expect(() => store.listTransfers('alice', 10, idOf(2))).toThrow(CursorError);
+        // The store goes on.
+        expect(store.listTransfers('alice', 10).items).toHaveLength(2);
       });
     });
   });

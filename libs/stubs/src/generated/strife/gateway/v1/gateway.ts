@@ -277,7 +277,7 @@ export interface GetAccountResponse {
 }
 
 export interface ListEntriesRequest {
-  /** 1 to 1000; 0 means 50. */
+  /** 1 to 1000; 0 means 50. A page may hold fewer: only an empty next_page_token says that it is the last. */
   pageSize: number;
   /** Empty for the first page, then next_page_token of the page before. */
   pageToken: string;
@@ -372,7 +372,7 @@ export interface GetTransferResponse {
 }
 
 export interface ListTransfersRequest {
-  /** 1 to 1000; 0 means 50. */
+  /** 1 to 1000; 0 means 50. A page may hold fewer, or none: only an empty next_page_token says that it is the last. */
   pageSize: number;
   pageToken: string;
 }
