@@ -22,6 +22,9 @@ await describeWithConsul('the Consul registry, when the agent fails,', (program)
     ['without its data', { empty: true }],
   ])('keeps the instances when the agent restarts %s, and they register again by themselves', async (_, how) => {
     await on.register('alpha', 'beta');
+    await on.agent.stop();
+    // A restart of its own may be over before the outage is long enough to be reported.
+    await on.heard.until('does not answer');
     await on.agent.restart(how);
     await on.heard.until('answers again');
     // Who is new has to wait for nobody; its index may be far below the one before.
