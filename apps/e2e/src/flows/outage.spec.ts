@@ -9,7 +9,7 @@ import { newTransferId, UnavailableError } from '@strife/sdk';
 import type { NewTransfer, Strife } from '@strife/sdk';
 import { SessionServiceDefinition, TransferServiceDefinition } from '@strife/stubs/gateway';
 import type { SessionServiceClient, TransferServiceClient } from '@strife/stubs/gateway';
-import { expectCleanBooks } from '../support/books.ts';
+import { expectCleanBooks, released } from '../support/books.ts';
 import { bearer } from '../support/callers.ts';
 import { isOverConsul } from '../support/discovery.ts';
 import { onThisMachine } from '../support/patience.ts';
@@ -22,8 +22,6 @@ import type { TestCluster } from '../support/test-cluster.ts';
 const PREPARE_TIMEOUT_MS = 500;
 /** What a refusal may take beyond the time that banks have to vote. */
 const MARGIN_MS = 1500;
-/** What was held for an attempt that has ended is released within this. */
-const RELEASED_MAX_MS = 5000;
 /** A killed service is gone from the registry within this. Consul counts from the last sign of life, and tells a moment later. */
 const GONE_MAX_MS = isOverConsul ? 1500 : 1000;
 /** Longer than a restart of any one service takes. */
@@ -54,18 +52,6 @@ const eur = (minorUnits: bigint) => ({ currency: 'EUR', minorUnits });
 /** One payment of 1.00 EUR from alice to bob, sent once. */
 function payOnce(id: string, to = { bank: 'beta', account: 'bob' }) {
   return transfers.createTransfer({ id, to, amount: eur(100n) }, { metadata: bearer(alice.session!.token) });
-}
-
-/**
- * What a person has, once nothing of it is held: whoever is told that an attempt was given up is told so before the bank is, and a bank
- * that was away takes up late messages, and is told how they ended, a moment after it is back.
- */
-async function released(person: Strife): Promise<bigint> {
-  for (const endAtMs = performance.now() + onThisMachine(RELEASED_MAX_MS); ; await delay(20)) {
-    const { held, posted } = await person.balance();
-    if (held.minorUnits === 0n) return posted.minorUnits;
-    if (performance.now() > endAtMs) expect(held).toEqual(eur(0n));
-  }
 }
 
 async function balances(): Promise<[bigint, bigint]> {

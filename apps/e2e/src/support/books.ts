@@ -7,12 +7,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from '@jest/globals';
 import type { Cluster } from '@strife/cluster';
+import type { Strife } from '@strife/sdk';
 import { auditStores } from '@strife/storage';
 import type { AuditReport } from '@strife/storage';
 import { onThisMachine } from './patience.ts';
 
 /** Nothing may stay in doubt for longer than this once all services are up. */
 const IN_DOUBT_MAX_MS = 1000;
+/** What was held for an attempt that has ended is released within this. */
+const RELEASED_MAX_MS = 5000;
 /** What services write a moment after they have answered is written when so many looks, one each 50 ms, find nothing new. */
 const QUIET_LOOKS = 5;
 
@@ -28,6 +31,18 @@ async function settledAudit(cluster: Pick<Cluster, 'banks' | 'gateways' | 'direc
     const report = auditStores(storesOf(cluster));
     if ((report.ok && report.inDoubt === 0) || performance.now() > endAtMs) return report;
     await delay(50);
+  }
+}
+
+/**
+ * What a person has, in minor units, once nothing of it is held: whoever is told that an attempt was given up is told so before the bank is,
+ * and a bank that was away takes up late messages, and is told how they ended, a moment after it is back.
+ */
+export async function released(person: Strife): Promise<bigint> {
+  for (const endAtMs = performance.now() + onThisMachine(RELEASED_MAX_MS); ; await delay(20)) {
+    const { held, posted } = await person.balance();
+    if (held.minorUnits === 0n) return posted.minorUnits;
+    if (performance.now() > endAtMs) expect(held.minorUnits).toBe(0n);
   }
 }
 
