@@ -8,7 +8,7 @@ import {
 import type { Passwords } from '@strife/auth';
 import { openDiscovery } from '@strife/discovery';
 import * as ledger from '@strife/ledger';
-import { createLogger, createRotatingChannel, createServiceServer, endWithParent, Registry, runService, serveMetrics } from '@strife/service';
+import { createLogger, createRotatingChannel, createServiceServer, endWithParent, Registry, runService, serveMetrics, wholeMessages } from '@strife/service';
 import type { RunningService } from '@strife/service';
 import { createLedgerResource, openLedgerStore } from '@strife/storage';
 import type { LedgerStore } from '@strife/storage';
@@ -85,7 +85,7 @@ async function start(): Promise<RunningService> {
     ...createAccountApi({ store, grants, turns: createPageTurns(clock) }),
     ...createExplainApi({ store, grants }),
   });
-  server.add(ParticipantServiceDefinition, createParticipantApi({ bank, participant: legs.observeCalls(participant), grants }));
+  server.add(wholeMessages(ParticipantServiceDefinition, 'prepare', 'decide', 'exchange'), createParticipantApi({ bank, participant: legs.observeCalls(participant), grants }));
   server.add(AdminServiceDefinition, createAdminApi(store, passwords));
   const { port, address } = await server.listen();
   const shown = config.metricsPort === undefined ? undefined : await serveMetrics({ registry: metrics, host: config.metricsHost, port: config.metricsPort });

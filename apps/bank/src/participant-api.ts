@@ -2,13 +2,14 @@
 
 import type { Grants } from '@strife/auth';
 import { declineReasonToWire, gatewayOfLog, rpcError } from '@strife/service';
-import type { ServiceContext } from '@strife/service';
 import { Acknowledgement, Side, VoteKind } from '@strife/stubs/bank';
-import type { Decision, Leg, ParticipantServiceImplementation, PrepareRequest, Vote as WireVote } from '@strife/stubs/bank';
+import type { Decision, Leg, PrepareRequest, Vote as WireVote } from '@strife/stubs/bank';
 import { DeclineReason } from '@strife/stubs/type';
 import { OverloadedError } from '@strife/two-phase-commit';
 import type { BankName, DecideAnswer, DecideCommand, Participant, PrepareCommand, Vote } from '@strife/two-phase-commit';
 import { Status } from 'nice-grpc-common';
+import { createExchange } from './exchange.ts';
+import type { Exchange, ExchangedCalls } from './exchange.ts';
 import { readDecision, readLeg } from './leg-requests.ts';
 
 const BATCH_ITEMS_MAX = 10_000;
@@ -19,7 +20,10 @@ export interface ParticipantApiOptions {
   readonly grants: Grants;
 }
 
-export function createParticipantApi({ bank, participant, grants }: ParticipantApiOptions): ParticipantServiceImplementation<ServiceContext> {
+/** What it answers is whole, so that nothing needs to copy it. */
+export type ParticipantApi = ExchangedCalls & { readonly exchange: Exchange };
+
+export function createParticipantApi({ bank, participant, grants }: ParticipantApiOptions): ParticipantApi {
   /** The accounts that the grants of a request speak for; undefined for a grant that this bank does not honour. */
   function accountsOf({ grants: texts }: PrepareRequest): Promise<(string | undefined)[]> {
     return Promise.all(
@@ -31,7 +35,7 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
     );
   }
 
-  return {
+  const calls: ExchangedCalls = {
     async prepare(request, { peer }) {
       const { logId, legs } = request;
       checkOwner(logId, peer.name);
@@ -71,6 +75,7 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
       return { acknowledgements: answers.map(acknowledgementToWire) };
     },
   };
+  return { ...calls, exchange: createExchange(calls) };
 }
 
 function commandsOf(logId: string, decisions: readonly Decision[]): DecideCommand[] {

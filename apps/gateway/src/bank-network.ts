@@ -6,9 +6,10 @@ import { BankServiceDefinition, ParticipantServiceDefinition } from '@strife/stu
 import type { BankServiceClient } from '@strife/stubs/bank';
 import { createBankLine } from '@strife/two-phase-commit';
 import type { BankLine, BankLink, BankName, Clock } from '@strife/two-phase-commit';
-import { createClientFactory } from 'nice-grpc';
+import { createClient, createClientFactory } from 'nice-grpc';
 import type { Channel } from 'nice-grpc';
 import { createBankPort } from './bank-port.ts';
+import type { StreamedBankPort } from './bank-port.ts';
 import { describeFailure } from './call-failures.ts';
 
 export interface BankNetwork extends BankLink {
@@ -35,13 +36,14 @@ export interface BankNetworkOptions {
 /** How long a start waits for the first list; without one, banks are unreachable, and that passes. */
 const LIST_TIMEOUT_MS = 3000;
 
-const participantService = wholeMessages(ParticipantServiceDefinition, 'prepare', 'decide');
+const participantService = wholeMessages(ParticipantServiceDefinition, 'exchange');
 
 interface Peer {
   readonly address: string;
   /** Which start of it. */
   readonly run: string | undefined;
   readonly channel: Channel;
+  readonly port: StreamedBankPort;
   readonly reads: BankServiceClient;
 }
 
@@ -73,12 +75,14 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
     const { run } = instance.meta;
     const known = peers.get(bank);
     if (known?.address === address && known.run === run && reachable.has(bank)) return;
+    known?.port.close();
     if (known !== undefined && known.address !== address) known.channel.close();
     const channel = known?.address === address ? known.channel : openChannel(bank, instance);
-    peers.set(bank, { address, run, channel, reads: detailed.create(BankServiceDefinition, channel) });
+    const port = createBankPort({ client: createClient(participantService, channel), logId, clock });
+    peers.set(bank, { address, run, channel, port, reads: detailed.create(BankServiceDefinition, channel) });
     reachable.add(bank);
     knownBanks.add(bank);
-    lineOf(bank).connect(createBankPort(detailed.create(participantService, channel), logId));
+    lineOf(bank).connect(port);
     logger.info('bank joined', { bank, address });
   }
 
@@ -112,7 +116,10 @@ export function createBankNetwork(options: BankNetworkOptions): BankNetwork {
     async close() {
       watch.close();
       await Promise.all([...lines.values()].map((line) => line.close()));
-      for (const { channel } of peers.values()) channel.close();
+      for (const { channel, port } of peers.values()) {
+        port.close();
+        channel.close();
+      }
     },
   };
 }

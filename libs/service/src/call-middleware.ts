@@ -6,10 +6,11 @@ import { ServerError, Status, type CallContext, type ServerMiddleware, type Serv
 import { errorDetailsServerMiddleware, RichServerError } from 'nice-grpc-error-details';
 import type { CallLog, CallRecord } from './call-log.ts';
 import type { MethodCodec } from './codec.ts';
-import { rpcError, withRequestId } from './errors.ts';
+import { reasonOf, rpcError, withRequestId } from './errors.ts';
 import type { PeerIdentity, Role } from './identity.ts';
 import type { IntentionGate } from './intentions.ts';
 import type { CallIdentity } from './service-context.ts';
+import { STREAMED_CALLS, type StreamedCalls } from './streamed-calls.ts';
 import { parsePeer, shownPeer, type VerifiedPeer } from './verified-peer.ts';
 
 export interface CallMiddlewareOptions {
@@ -50,7 +51,8 @@ export function callMiddleware({ codecs, access, intentions, log }: CallMiddlewa
       const inner = { ...context, peer, requestId, [READ]: () => decodeCall(call, codec, record) } as unknown as CallContext & CallIdentity;
       if (call.responseStream) {
         record.responses = 0;
-        for await (const response of call.next(call.request as Request, inner)) {
+        const streaming = Object.assign(inner, { [STREAMED_CALLS]: callsOf(codec, record, log, context.signal) });
+        for await (const response of call.next(call.request as Request, streaming)) {
           record.responses += 1;
           yield codec.encodeResponse(response) as Response;
         }
@@ -115,6 +117,25 @@ function admit(service: string, access: Access, verified: VerifiedPeer | undefin
     outcome: 'not_applied',
     retryable: false,
   });
+}
+
+function callsOf({ service }: MethodCodec, { peer, requestId }: CallRecord, log: CallLog, signal: AbortSignal): StreamedCalls {
+  return {
+    begin(method, request) {
+      const record: CallRecord = { method: `/${service}/${method}`, peer, requestId, startedAtMs: performance.now(), request };
+      return {
+        succeeded(response) {
+          record.response = response;
+          log.succeeded(record);
+        },
+        failed(error) {
+          const told = describe(error, { record, log, signal });
+          if (!(told instanceof ServerError)) return { code: Status.CANCELLED, message: 'cancelled', reason: 'CANCELLED' };
+          return { code: told.code, message: told.details, reason: reasonOf(told) ?? Status[told.code] };
+        },
+      };
+    },
+  };
 }
 
 function decodeCall(call: ServerMiddlewareCall<unknown, unknown>, codec: MethodCodec, record: CallRecord): unknown {

@@ -5,6 +5,7 @@ export {
   type ServiceServerOptions,
 } from './server.ts';
 export type { CallIdentity, ServiceContext } from './service-context.ts';
+export { streamedCalls, type StreamedCall, type StreamedCalls } from './streamed-calls.ts';
 export { createPeerChannel, type ExpectedPeer, type PeerChannelOptions } from './tls.ts';
 export { createRotatingChannel, type RotatingChannelOptions } from './rotating-channel.ts';
 export { fixedTls, type TlsMaterial, type TlsSource } from './tls-source.ts';

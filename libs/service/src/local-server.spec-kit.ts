@@ -39,6 +39,8 @@ export interface LocalServerOptions extends Partial<Omit<ServiceServerOptions, '
   getAccount?: (request: GetAccountRequest, context: ServiceContext) => Promise<object>;
   /** Any other method of the bank service. */
   handlers?: Record<string, (request: never, context: ServiceContext) => Promise<object>>;
+  /** Adds other services. */
+  add?: (server: ServiceServer) => void;
 }
 
 const HANDLERS = {
@@ -53,7 +55,7 @@ const HANDLERS = {
 };
 
 /** A server of bank/alpha whose bank service is open to gateways and whose admin service is open to nobody. */
-export async function startLocalServer({ getAccount, handlers, ...options }: LocalServerOptions = {}): Promise<LocalServer> {
+export async function startLocalServer({ getAccount, handlers, add, ...options }: LocalServerOptions = {}): Promise<LocalServer> {
   const authority = await createAuthority();
   const certificate = (identity: string) => authority.issue({ uris: [spiffeUri(identity)] });
   const directory = await mkdtemp(join(tmpdir(), 'strife-service-'));
@@ -69,6 +71,7 @@ export async function startLocalServer({ getAccount, handlers, ...options }: Loc
   });
   server.add(BankServiceDefinition, { ...HANDLERS, ...(getAccount === undefined ? {} : { getAccount }), ...handlers });
   addEmpty(server, AdminServiceDefinition);
+  add?.(server);
   const { address } = await server.listen();
 
   const channels: Channel[] = [];

@@ -474,6 +474,31 @@ export interface TransferRecord {
   endedAtUnixMs: bigint;
 }
 
+export interface ExchangeRequest {
+  /** Of the gateway's choice; no other message of the call has it. */
+  number: number;
+  content: { $case: "prepare"; value: PrepareRequest } | { $case: "decide"; value: DecideRequest } | undefined;
+}
+
+export interface ExchangeResponse {
+  /** That of the message which is answered. */
+  number: number;
+  content: { $case: "prepare"; value: PrepareResponse } | { $case: "decide"; value: DecideResponse } | {
+    $case: "refusal";
+    value: Refusal;
+  } | undefined;
+}
+
+/** What a call of its own would have said in its status and error details. */
+export interface Refusal {
+  /** A gRPC status code. */
+  code: number;
+  /** For a person. */
+  message: string;
+  /** For a program; stable: "OVERLOADED", after which nothing was done about the legs. */
+  reason: string;
+}
+
 export interface PrepareRequest {
   /** The coordinator's decision log. */
   logId: string;
@@ -2940,6 +2965,362 @@ export const TransferRecord: MessageFns<TransferRecord> = {
   },
 };
 
+function createBaseExchangeRequest(): ExchangeRequest {
+  return { number: 0, content: undefined };
+}
+
+export const ExchangeRequest: MessageFns<ExchangeRequest> = {
+  encode(message: ExchangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    switch (message.content?.$case) {
+      case "prepare":
+        PrepareRequest.encode(message.content.value, writer.uint32(18).fork()).join();
+        break;
+      case "decide":
+        DecideRequest.encode(message.content.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExchangeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExchangeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.content = { $case: "prepare", value: PrepareRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.content = { $case: "decide", value: DecideRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExchangeRequest {
+    return {
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      content: isSet(object.prepare)
+        ? { $case: "prepare", value: PrepareRequest.fromJSON(object.prepare) }
+        : isSet(object.decide)
+        ? { $case: "decide", value: DecideRequest.fromJSON(object.decide) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: ExchangeRequest): unknown {
+    const obj: any = {};
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.content?.$case === "prepare") {
+      obj.prepare = PrepareRequest.toJSON(message.content.value);
+    } else if (message.content?.$case === "decide") {
+      obj.decide = DecideRequest.toJSON(message.content.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExchangeRequest>): ExchangeRequest {
+    return ExchangeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExchangeRequest>): ExchangeRequest {
+    const message = createBaseExchangeRequest();
+    message.number = object.number ?? 0;
+    switch (object.content?.$case) {
+      case "prepare": {
+        if (object.content?.value !== undefined && object.content?.value !== null) {
+          message.content = { $case: "prepare", value: PrepareRequest.fromPartial(object.content.value) };
+        }
+        break;
+      }
+      case "decide": {
+        if (object.content?.value !== undefined && object.content?.value !== null) {
+          message.content = { $case: "decide", value: DecideRequest.fromPartial(object.content.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseExchangeResponse(): ExchangeResponse {
+  return { number: 0, content: undefined };
+}
+
+export const ExchangeResponse: MessageFns<ExchangeResponse> = {
+  encode(message: ExchangeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    switch (message.content?.$case) {
+      case "prepare":
+        PrepareResponse.encode(message.content.value, writer.uint32(18).fork()).join();
+        break;
+      case "decide":
+        DecideResponse.encode(message.content.value, writer.uint32(26).fork()).join();
+        break;
+      case "refusal":
+        Refusal.encode(message.content.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExchangeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExchangeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.content = { $case: "prepare", value: PrepareResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.content = { $case: "decide", value: DecideResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.content = { $case: "refusal", value: Refusal.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExchangeResponse {
+    return {
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      content: isSet(object.prepare)
+        ? { $case: "prepare", value: PrepareResponse.fromJSON(object.prepare) }
+        : isSet(object.decide)
+        ? { $case: "decide", value: DecideResponse.fromJSON(object.decide) }
+        : isSet(object.refusal)
+        ? { $case: "refusal", value: Refusal.fromJSON(object.refusal) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: ExchangeResponse): unknown {
+    const obj: any = {};
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.content?.$case === "prepare") {
+      obj.prepare = PrepareResponse.toJSON(message.content.value);
+    } else if (message.content?.$case === "decide") {
+      obj.decide = DecideResponse.toJSON(message.content.value);
+    } else if (message.content?.$case === "refusal") {
+      obj.refusal = Refusal.toJSON(message.content.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExchangeResponse>): ExchangeResponse {
+    return ExchangeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExchangeResponse>): ExchangeResponse {
+    const message = createBaseExchangeResponse();
+    message.number = object.number ?? 0;
+    switch (object.content?.$case) {
+      case "prepare": {
+        if (object.content?.value !== undefined && object.content?.value !== null) {
+          message.content = { $case: "prepare", value: PrepareResponse.fromPartial(object.content.value) };
+        }
+        break;
+      }
+      case "decide": {
+        if (object.content?.value !== undefined && object.content?.value !== null) {
+          message.content = { $case: "decide", value: DecideResponse.fromPartial(object.content.value) };
+        }
+        break;
+      }
+      case "refusal": {
+        if (object.content?.value !== undefined && object.content?.value !== null) {
+          message.content = { $case: "refusal", value: Refusal.fromPartial(object.content.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseRefusal(): Refusal {
+  return { code: 0, message: "", reason: "" };
+}
+
+export const Refusal: MessageFns<Refusal> = {
+  encode(message: Refusal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.code !== 0) {
+      writer.uint32(8).uint32(message.code);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Refusal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.code = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Refusal {
+    return {
+      code: isSet(object.code) ? globalThis.Number(object.code) : 0,
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: Refusal): unknown {
+    const obj: any = {};
+    if (message.code !== 0) {
+      obj.code = Math.round(message.code);
+    }
+    if (message.message !== "") {
+      obj.message = message.message;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Refusal>): Refusal {
+    return Refusal.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Refusal>): Refusal {
+    const message = createBaseRefusal();
+    message.code = object.code ?? 0;
+    message.message = object.message ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
 function createBasePrepareRequest(): PrepareRequest {
   return { logId: "", grants: [], legs: [], decisions: [] };
 }
@@ -4659,7 +5040,7 @@ export interface BankServiceClient<CallOptionsExt = {}> {
   ): Promise<ExplainTransferResponse>;
 }
 
-/** For gateways: a bank's part in two-phase commit. Both calls may be repeated at will. */
+/** For gateways: a bank's part in two-phase commit. All of it may be repeated at will. */
 export type ParticipantServiceDefinition = typeof ParticipantServiceDefinition;
 export const ParticipantServiceDefinition = {
   name: "ParticipantService",
@@ -4683,6 +5064,19 @@ export const ParticipantServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /**
+     * Prepares and Decides as messages of one long call, each of which costs a third of a call of its own. All are answered, each as soon as it
+     * is durable, and so in any order; a bank that stops answers what it has read. A gateway begins a new call every second, so that the
+     * certificates and intentions of both are looked at anew.
+     */
+    exchange: {
+      name: "Exchange",
+      requestType: ExchangeRequest as typeof ExchangeRequest,
+      requestStream: true,
+      responseType: ExchangeResponse as typeof ExchangeResponse,
+      responseStream: true,
+      options: {},
+    },
   },
 } as const;
 
@@ -4691,6 +5085,15 @@ export interface ParticipantServiceImplementation<CallContextExt = {}> {
   prepare(request: PrepareRequest, context: CallContext & CallContextExt): Promise<DeepPartial<PrepareResponse>>;
   /** The settled or released legs are durable when they are acknowledged. */
   decide(request: DecideRequest, context: CallContext & CallContextExt): Promise<DeepPartial<DecideResponse>>;
+  /**
+   * Prepares and Decides as messages of one long call, each of which costs a third of a call of its own. All are answered, each as soon as it
+   * is durable, and so in any order; a bank that stops answers what it has read. A gateway begins a new call every second, so that the
+   * certificates and intentions of both are looked at anew.
+   */
+  exchange(
+    request: AsyncIterable<ExchangeRequest>,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<ExchangeResponse>>;
 }
 
 export interface ParticipantServiceClient<CallOptionsExt = {}> {
@@ -4698,6 +5101,15 @@ export interface ParticipantServiceClient<CallOptionsExt = {}> {
   prepare(request: DeepPartial<PrepareRequest>, options?: CallOptions & CallOptionsExt): Promise<PrepareResponse>;
   /** The settled or released legs are durable when they are acknowledged. */
   decide(request: DeepPartial<DecideRequest>, options?: CallOptions & CallOptionsExt): Promise<DecideResponse>;
+  /**
+   * Prepares and Decides as messages of one long call, each of which costs a third of a call of its own. All are answered, each as soon as it
+   * is durable, and so in any order; a bank that stops answers what it has read. A gateway begins a new call every second, so that the
+   * certificates and intentions of both are looked at anew.
+   */
+  exchange(
+    request: AsyncIterable<DeepPartial<ExchangeRequest>>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<ExchangeResponse>;
 }
 
 /** For operators. */
@@ -4794,6 +5206,8 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;
 }
+
+export type ServerStreamingMethodResult<Response> = { [Symbol.asyncIterator](): AsyncIterator<Response, void> };
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
