@@ -1,7 +1,7 @@
 // One log line an RPC: who called what, how it ended, how long it took, and counts. Never contents.
 import { Status, type ServerError } from 'nice-grpc-common';
 import { clip, reasonOf } from './errors.ts';
-import type { Logger } from './logger.ts';
+import { lineWriter, type Logger } from './logger.ts';
 
 /**
  * Makes the fields that a log line shows of a method's messages. There is no response when the call failed. It must not
@@ -46,7 +46,7 @@ export interface CallLogOptions {
 const TRANSFER_IDS_MAX = 3;
 
 export function createCallLog({ logger, summarize, quietServices }: CallLogOptions): CallLog {
-  const quiet = (record: CallRecord) => quietServices.some((service) => record.method.startsWith(`/${service}/`));
+  const quiet = remembered((method) => quietServices.some((service) => method.startsWith(`/${service}/`)));
   const fields = (record: CallRecord, status: Status): Record<string, unknown> => {
     const { method, peer, requestId, requestBytes, responseBytes, responses } = record;
     const known: Record<string, unknown> = {
@@ -61,8 +61,7 @@ export function createCallLog({ logger, summarize, quietServices }: CallLogOptio
   };
   return {
     succeeded(record) {
-      const level = quiet(record) ? 'debug' : 'info';
-      if (logger.isLevelEnabled(level)) logger.log(level, 'rpc', fields(record, Status.OK));
+      lineWriter(logger, quiet(record.method) ? 'debug' : 'info')?.('rpc', fields(record, Status.OK));
     },
     failed(record, status, error) {
       const reason = reasonOf(error);
@@ -78,6 +77,16 @@ export function createCallLog({ logger, summarize, quietServices }: CallLogOptio
     lost(method, peer) {
       logger.warn('rpc', { method, peer, detail: 'no whole request arrived: it was too large, badly framed, late, or cancelled' });
     },
+  };
+}
+
+/** What is said of a method, which are few. */
+function remembered(ask: (method: string) => boolean): (method: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (method) => {
+    const answer = known.get(method) ?? ask(method);
+    known.set(method, answer);
+    return answer;
   };
 }
 

@@ -5,7 +5,7 @@ import winston from 'winston';
 import Transport from 'winston-transport';
 import { StartupError } from './failures.ts';
 import { Gathered } from './gathered.ts';
-import { redact } from './redact.ts';
+import { writeLine, type Entry } from './log-line.ts';
 import { RotatingFile } from './rotating-file.ts';
 
 export type Logger = winston.Logger;
@@ -35,17 +35,22 @@ const FILES_MAX = 5;
 export function createLogger({ service, directory, level, terminal }: LoggerOptions): Logger {
   const path = join(directory, `${service}.log`);
   const file = openFile(directory, path, service);
-  const readable = terminal ? readableLine(colourful(process.stdout)) : undefined;
-  const gathered = new Gathered<Record<string, unknown>>((infos) => {
-    const lines = infos.map(lineOf);
-    file.write(lines.map(({ json }) => `${json}\n`).join(''));
-    if (readable !== undefined) process.stdout.write(lines.map(({ record }) => `${readable(record)}\n`).join(''));
+  const colour = terminal ? colourful(process.stdout) : undefined;
+  const gathered = new Gathered<Entry>((entries) => {
+    let json = '';
+    let readable = '';
+    for (const entry of entries) {
+      const line = writeLine(entry, colour);
+      json += line.json;
+      readable += line.readable;
+    }
+    file.write(json);
+    if (terminal) process.stdout.write(readable);
   });
   // One transport for both places: winston hands a line to each of its transports in a copy, through a stream of its own.
   const transport = new Transport({
-    log(info: Record<string, unknown>, next) {
-      info['timestamp'] = new Date().toISOString();
-      gathered.add(info);
+    log(info: Info, next) {
+      gathered.add({ atMs: Date.now(), level: info.level, service: info.service, message: info.message, fields: info });
       next();
     },
   });
@@ -53,10 +58,36 @@ export function createLogger({ service, directory, level, terminal }: LoggerOpti
   // Only lines after the end can fail here, and those are lost by contract.
   logger.on('error', () => undefined);
   logger.once('finish', () => {
+    straightWays.delete(logger);
     gathered.close();
     file.close();
   });
+  const writer = (lineLevel: LogLevel): WriteLine => (message, fields) => gathered.add({ atMs: Date.now(), level: lineLevel, service, message, fields });
+  straightWays.set(logger, { error: writer('error'), warn: writer('warn'), info: writer('info'), debug: writer('debug') });
   return logger;
+}
+
+/** @param fields Not to be changed any more. None is named `level`, `service`, `message` or `timestamp`. */
+type WriteLine = (message: string, fields: Readonly<Record<string, unknown>>) => void;
+
+/**
+ * For the lines of calls: logs as `logger.log` does, but straight to where the transport puts its lines, past winston's copies and streams, which cost as
+ * much as making and writing the line. Undefined when the level is not enabled.
+ */
+export function lineWriter(logger: Logger, level: LogLevel): WriteLine | undefined {
+  const writers = straightWays.get(logger);
+  // The transport has no level of its own.
+  if (writers !== undefined) return logger.levels[level]! <= logger.levels[logger.level]! ? writers[level] : undefined;
+  return logger.isLevelEnabled(level) ? (message, fields) => logger.log(level, message, fields) : undefined;
+}
+
+/** Of the loggers that were made here and are not closed. */
+const straightWays = new WeakMap<Logger, Readonly<Record<LogLevel, WriteLine>>>();
+
+interface Info extends Record<string, unknown> {
+  readonly level: string;
+  readonly service: string;
+  readonly message: unknown;
 }
 
 /** Resolves when everything logged so far is in the file. What is logged afterwards is lost. Repeating it waits for the same end. */
@@ -84,47 +115,6 @@ function openFile(directory: string, path: string, service: string): RotatingFil
   } catch (error) {
     throw new StartupError(`cannot write the log ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`, { cause: error });
   }
-}
-
-interface Line {
-  readonly record: Record<string, unknown>;
-  readonly json: string;
-}
-
-function lineOf(info: Record<string, unknown>): Line {
-  try {
-    return toLine(redact(info));
-  } catch (error) {
-    // Nobody is left who could be told.
-    const { timestamp, level, service } = info;
-    return toLine({ timestamp, level, service, message: 'a line could not be logged', reason: error instanceof Error ? error.name : typeof error });
-  }
-}
-
-function toLine(record: Record<string, unknown>): Line {
-  return { record, json: JSON.stringify(record) };
-}
-
-/** Those that a readable line begins with, unnamed. */
-const HEAD_FIELDS = new Set(['timestamp', 'level', 'service', 'message']);
-const COLOURS: Record<string, number> = { error: 31, warn: 33, info: 36, debug: 90 };
-
-function readableLine(colour: boolean): (record: Record<string, unknown>) => string {
-  const paint = (code: number, text: string) => (colour ? `\u001b[${code}m${text}\u001b[39m` : text);
-  return (record) => {
-    const { timestamp, level, service, message } = record as Record<string, string>;
-    let line = `${timestamp!.slice(11, 23)} ${paint(COLOURS[level!] ?? 39, level!.padEnd(5))} ${service} ${message}`;
-    for (const field of Object.keys(record)) {
-      if (!HEAD_FIELDS.has(field)) line += ` ${paint(90, `${field}=`)}${fieldText(record[field])}`;
-    }
-    return line;
-  };
-}
-
-function fieldText(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  const { stack } = value as { stack?: unknown };
-  return typeof stack === 'string' ? stack : JSON.stringify(value);
 }
 
 function colourful(stream: NodeJS.WriteStream): boolean {
