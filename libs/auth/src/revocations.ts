@@ -67,9 +67,10 @@ export async function createRevocations({ store, nowMs, monotonicMs, rowsMax = R
   let sweptAtMs = monotonicMs();
   const overMs = nowMs() - CLOCK_ERROR_MAX_MS;
   await store.deleteExpired(overMs);
-  const revoked = new Map((await store.load(overMs)).map(
-    ({ issuer, jti, expiresAtMs }): [string, Revoked] => [keyOf(issuer, jti), { expiresAtMs, staysUntilMs: staysUntil(expiresAtMs), isDurable: true }],
-  ));
+  const revoked = new RevokedTokens();
+  for (const row of await store.load(overMs)) {
+    revoked.set(row, { expiresAtMs: row.expiresAtMs, staysUntilMs: staysUntil(row.expiresAtMs), isDurable: true });
+  }
 
   function staysUntil(expiresAtMs: number): number {
     const lifeMs = expiresAtMs - nowMs();
@@ -81,33 +82,33 @@ export async function createRevocations({ store, nowMs, monotonicMs, rowsMax = R
     const now = nowMs();
     // The store deletes by expiry alone: all that expired before the first row that stays.
     let deletableMs = now;
-    for (const [key, { expiresAtMs, staysUntilMs }] of revoked) {
-      if (expiresAtMs > now) continue;
-      if (staysUntilMs <= sweptAtMs) revoked.delete(key);
-      else deletableMs = Math.min(deletableMs, expiresAtMs - 1);
-    }
+    revoked.keep(({ expiresAtMs, staysUntilMs }) => {
+      if (expiresAtMs > now) return true;
+      if (staysUntilMs <= sweptAtMs) return false;
+      deletableMs = Math.min(deletableMs, expiresAtMs - 1);
+      return true;
+    });
     await store.deleteExpired(deletableMs);
   }
 
   async function learn(rows: readonly RevocationRow[]): Promise<void> {
     if (monotonicMs() - sweptAtMs >= SWEEP_INTERVAL_MS) await sweep();
     const overMs = nowMs() - CLOCK_ERROR_MAX_MS;
-    const added = rows.filter(({ issuer, jti, expiresAtMs }) => {
-      const known = revoked.get(keyOf(issuer, jti));
-      return expiresAtMs > overMs && (known?.isDurable !== true || known.expiresAtMs < expiresAtMs);
+    const added = rows.filter((row) => {
+      const known = revoked.get(row);
+      return row.expiresAtMs > overMs && (known?.isDurable !== true || known.expiresAtMs < row.expiresAtMs);
     });
     if (added.length === 0) return;
-    const unknown = added.filter(({ issuer, jti }) => !revoked.has(keyOf(issuer, jti))).length;
+    const unknown = added.filter((row) => revoked.get(row) === undefined).length;
     if (unknown > 0 && revoked.size + unknown > rowsMax) throw new RevocationsFullError();
-    for (const { issuer, jti, expiresAtMs } of added) {
-      const key = keyOf(issuer, jti);
-      const known = revoked.get(key);
-      const longestMs = Math.max(expiresAtMs, known?.expiresAtMs ?? 0);
-      revoked.set(key, { expiresAtMs: longestMs, staysUntilMs: Math.max(staysUntil(longestMs), known?.staysUntilMs ?? 0), isDurable: false });
+    for (const row of added) {
+      const known = revoked.get(row);
+      const longestMs = Math.max(row.expiresAtMs, known?.expiresAtMs ?? 0);
+      revoked.set(row, { expiresAtMs: longestMs, staysUntilMs: Math.max(staysUntil(longestMs), known?.staysUntilMs ?? 0), isDurable: false });
     }
     await store.insert(added);
-    for (const { issuer, jti } of added) {
-      const written = revoked.get(keyOf(issuer, jti));
+    for (const row of added) {
+      const written = revoked.get(row);
       // It may have expired and gone meanwhile.
       if (written !== undefined) written.isDurable = true;
     }
@@ -116,7 +117,7 @@ export async function createRevocations({ store, nowMs, monotonicMs, rowsMax = R
   return {
     revoke: (issuer, jti, expiresAtMs) => learn([{ issuer, jti, expiresAtMs }]),
     learn,
-    isRevoked: (issuer, jti) => revoked.has(keyOf(issuer, jti)),
+    isRevoked: (issuer, jti) => revoked.has(issuer, jti),
   };
 }
 
@@ -130,7 +131,39 @@ const SWEEP_INTERVAL_MS = 60_000;
 /** How far ahead the wall clock may be at a start, or when a row comes, without a logout being forgotten. */
 const CLOCK_ERROR_MAX_MS = 2 * 3_600_000;
 
-/** JSON keeps the two apart whatever characters they have. */
-function keyOf(issuer: string, jti: string): string {
-  return JSON.stringify([issuer, jti]);
+/** By issuer, which are few, and then by id: a look-up, of which each call makes two, then makes no text of both. */
+class RevokedTokens {
+  readonly #byIssuer = new Map<string, Map<string, Revoked>>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  has(issuer: string, jti: string): boolean {
+    return this.#byIssuer.get(issuer)?.has(jti) === true;
+  }
+
+  get({ issuer, jti }: RevocationRow): Revoked | undefined {
+    return this.#byIssuer.get(issuer)?.get(jti);
+  }
+
+  set({ issuer, jti }: RevocationRow, token: Revoked): void {
+    let ofIssuer = this.#byIssuer.get(issuer);
+    if (ofIssuer === undefined) this.#byIssuer.set(issuer, (ofIssuer = new Map()));
+    if (!ofIssuer.has(jti)) this.#size += 1;
+    ofIssuer.set(jti, token);
+  }
+
+  /** Drops those that do not pass. */
+  keep(stays: (token: Revoked) => boolean): void {
+    for (const [issuer, ofIssuer] of this.#byIssuer) {
+      for (const [jti, token] of ofIssuer) {
+        if (stays(token)) continue;
+        ofIssuer.delete(jti);
+        this.#size -= 1;
+      }
+      if (ofIssuer.size === 0) this.#byIssuer.delete(issuer);
+    }
+  }
 }
