@@ -59,6 +59,7 @@ const api = () => createSessionApi({
   tokens: {
     issue: async ({ login, grantExpiresAtMs }) => ({ token: `token of ${login.id}`, expiresAtMs: grantExpiresAtMs, jti: 'j' }),
     verify: () => Promise.reject(new Error('not asked')),
+    verifyCached: () => undefined,
   },
   revocations,
   peers: {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createChannel, createClient, createServer, Metadata, type Channel, type Client, type Server } from 'nice-grpc';
-import { ServerError, Status, type CallContext } from 'nice-grpc-common';
+import { ServerError, Status, type CallContext, type ServerMiddleware } from 'nice-grpc-common';
 import {
   AccountServiceDefinition,
   CoordinatorServiceDefinition,
@@ -18,13 +18,20 @@ import {
   SessionServiceDefinition,
 } from '@strife/stubs/gateway';
 import type { AuthError } from './auth-error.ts';
-import { createAuthMiddleware, type SessionContext } from './auth-middleware.ts';
+import { createAuthMiddleware, type AuthMiddleware, type SessionContext } from './auth-middleware.ts';
 import { openKeyRing, type KeyRing } from './keys.ts';
 import { createRevocations, type Revocations } from './revocations.ts';
 import { loginRevocation } from './session-revocation.ts';
 import { createSessionTokens, type Session, type SessionTokens } from './session-tokens.ts';
 
 const START_MS = 1_800_000_000_000;
+
+/** As nice-grpc takes it. */
+function onServer(middleware: AuthMiddleware): ServerMiddleware<SessionContext> {
+  return async function* guard(call, context) {
+    return yield* call.next(call.request, { ...context, ...(await middleware(call.method.path, context)) } as CallContext & SessionContext);
+  };
+}
 
 describe('the auth middleware', () => {
   let directory: string;
@@ -57,7 +64,7 @@ describe('the auth middleware', () => {
       sessions.push(context.session);
       return response;
     };
-    const guarded = createServer().use(createAuthMiddleware({
+    const guarded = createServer().use(onServer(createAuthMiddleware({
       tokens,
       revocations,
       publicMethods: new Set(['/strife.gateway.v1.SessionService/Login']),
@@ -66,7 +73,7 @@ describe('the auth middleware', () => {
         refusals.push(error);
         return new ServerError(Status.UNAUTHENTICATED, `${error.code} ${error.message}`);
       },
-    }));
+    })));
     guarded.add(SessionServiceDefinition, { login: note(LoginResponse.fromPartial({})), refresh: note(RefreshResponse.fromPartial({})), logout: note(LogoutResponse.fromPartial({})) });
     guarded.add(AccountServiceDefinition, { getAccount: note(GetAccountResponse.fromPartial({})), listEntries: note(ListEntriesResponse.fromPartial({})) });
     guarded.add(CoordinatorServiceDefinition, { inquireDecisions: note(InquireDecisionsResponse.fromPartial({})) });
@@ -99,12 +106,8 @@ describe('the auth middleware', () => {
       tokens, revocations, publicMethods: new Set(), services: new Set(['a.Service']), refuse: (error) => error,
     });
     const context = { metadata: Metadata({ authorization: headers }) } as CallContext;
-    // oxlint-disable-next-line eslint/require-yield -- as nice-grpc makes it for a unary method
-    async function* next(): AsyncGenerator<never, string, undefined> {
-      return 'reached';
-    }
-    const method = { path: '/a.Service/Method', requestStream: false, responseStream: false, options: {} } as const;
-    return (await middleware({ method, requestStream: false, request: {}, responseStream: false, next }, context).next()).value;
+    await middleware('/a.Service/Method', context);
+    return 'reached';
   };
 
   it('tells the handler who calls', async () => {

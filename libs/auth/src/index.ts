@@ -1,5 +1,5 @@
 export { AuthError, type AuthErrorCode } from './auth-error.ts';
-export { createAuthMiddleware, type SessionContext } from './auth-middleware.ts';
+export { createAuthMiddleware, type AuthMiddleware, type SessionContext } from './auth-middleware.ts';
 export { createGrants, GRANT_LIFETIME_MS, GrantError, type Grant, type GrantErrorCode, type Grants } from './grants.ts';
 export { PasswordsUnavailableError } from './hashing-process.ts';
 export { KeyFileError, openSecret } from './secret-file.ts';

@@ -1,10 +1,10 @@
 // What a caller and a handler get around a call: request ids, errors with details, added context.
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { BankServiceDefinition } from '@strife/stubs/bank';
-import { createClientFactory, Metadata, type CallContext } from 'nice-grpc';
-import { ServerError, type ServerMiddlewareCall } from 'nice-grpc-common';
+import { createClientFactory, Metadata } from 'nice-grpc';
+import { ServerError } from 'nice-grpc-common';
 import { errorDetailsClientMiddleware, type RichClientError } from 'nice-grpc-error-details';
-import { createClient, createPeerChannel, createServiceServer, fixedTls, rpcError, Status, type CallIdentity, type ServiceContext } from './index.ts';
+import { createClient, createPeerChannel, createServiceServer, fixedTls, rpcError, Status, type ServiceContext } from './index.ts';
 import { rejection, startLocalServer, type LocalServer } from './local-server.spec-kit.ts';
 
 let bank: LocalServer;
@@ -136,12 +136,69 @@ describe('a request id', () => {
   });
 });
 
+describe('the context of a unary call', () => {
+  it('has the metadata of the caller, and takes headers and trailers for it', async () => {
+    const seen: unknown[] = [];
+    bank = await startLocalServer({
+      getAccount: async (_request, { metadata, header, trailer }: ServiceContext) => {
+        seen.push(metadata.get('X-One'), metadata.getAll('x-bytes-bin'), metadata.has('x-none'), metadata.get('x-none'), [...metadata].some(([key]) => key === 'x-one'));
+        header.set('x-header', 'h');
+        trailer.append('x-trailer', 'a').append('x-trailer', 'b').set('x-other-bin', Buffer.from('bytes'));
+        return {};
+      },
+    });
+    const told: unknown[] = [];
+    await (await bank.bank()).getAccount({}, {
+      metadata: Metadata({ 'x-one': ['1', '2'], 'x-bytes-bin': Buffer.from('bytes') }),
+      onHeader: (header) => told.push(header.get('x-header')),
+      onTrailer: (trailer) => told.push(trailer.get('x-trailer'), trailer.get('x-other-bin')?.toString()),
+    });
+    expect(seen).toEqual(['1, 2', [Buffer.from('bytes')], false, undefined, true]);
+    expect(told).toEqual(['h', 'a, b', 'bytes']);
+  });
+
+  it('aborts its signal for a handler that only looks once the caller has gone, and not for an answered call', async () => {
+    const answered: ServiceContext[] = [];
+    const entered = Promise.withResolvers<void>();
+    const gone = Promise.withResolvers<ServiceContext>();
+    const look = Promise.withResolvers<void>();
+    bank = await startLocalServer({
+      getAccount: async (_request, context) => {
+        answered.push(context);
+        return {};
+      },
+      handlers: {
+        listEntries: async (_request, context) => {
+          entered.resolve();
+          await look.promise;
+          gone.resolve(context);
+          context.signal.throwIfAborted();
+          return {};
+        },
+      },
+    });
+    const client = await bank.bank();
+    await client.getAccount({});
+    const abort = new AbortController();
+    const call = rejection(client.listEntries({}, { signal: abort.signal }));
+    await entered.promise;
+    abort.abort();
+    await call;
+    // Sent after the cancellation, on the same connection.
+    await client.getAccount({});
+    look.resolve();
+    expect((await gone.promise).signal.aborted).toBe(true);
+    await client.getAccount({});
+    expect(answered.map(({ signal }) => signal.aborted)).toEqual([false, false, false]);
+    const line = (await bank.logLines()).find(({ method }) => method === '/strife.bank.v1.BankService/ListEntries');
+    expect(line).toMatchObject({ level: 'warn', status: 'CANCELLED' });
+  });
+});
+
 describe('createServiceServer', () => {
   it('gives handlers what a middleware adds, after the identity was checked', async () => {
     bank = await startLocalServer();
-    async function* session<Request, Response>(call: ServerMiddlewareCall<Request, Response, { account: string }>, context: CallContext & CallIdentity) {
-      return yield* call.next(call.request, { ...context, account: `of ${context.peer.name}` });
-    }
+    const session = async (_path: string, context: ServiceContext) => ({ account: `of ${context.peer.name}` });
     const logger = { isLevelEnabled: () => false, info: () => undefined, warn: () => undefined } as never;
     const server = createServiceServer<{ account: string }>({
       name: 'b', host: '127.0.0.1', port: 0, logger, middleware: session,

@@ -1,10 +1,16 @@
 // Takes decoding and encoding out of grpc-js, which answers undecodable bytes by itself, unlogged and without details: its
 // methods pass bytes, and the call middleware converts them where refusing, logging and error details have their place.
+import { Status } from 'nice-grpc-common';
 import type { MethodDefinition, ServiceDefinition, TsProtoServiceDefinition } from 'nice-grpc';
+import { rpcError } from './errors.ts';
 
 type ByteMethod = MethodDefinition<Uint8Array, Uint8Array, Uint8Array, Uint8Array>;
 
 export interface MethodCodec {
+  /** Whether it takes one message and answers with one. */
+  isUnary: boolean;
+  /** In an implementation: `getAccount` */
+  method: string;
   /** `strife.bank.v1.BankService` */
   service: string;
   /** `/strife.bank.v1.BankService/GetAccount` */
@@ -21,6 +27,8 @@ export function byteService(definition: TsProtoServiceDefinition): { definition:
     const path = `/${definition.fullName}/${method.name}`;
     const { requestType, responseType } = method;
     codecs.push({
+      isUnary: !method.requestStream && !method.responseStream,
+      method: key,
       service: definition.fullName,
       path,
       decodeRequest: (bytes) => requestType.decode(bytes),
@@ -39,6 +47,22 @@ export function byteService(definition: TsProtoServiceDefinition): { definition:
     };
   }
   return { definition: methods, codecs };
+}
+
+/** @throws RichServerError INVALID_ARGUMENT `MALFORMED_REQUEST` */
+export function decodeRequest(codec: MethodCodec, bytes: Uint8Array): unknown {
+  try {
+    return codec.decodeRequest(bytes);
+  } catch {
+    throw rpcError({
+      code: Status.INVALID_ARGUMENT,
+      message: `request: not a valid message for ${codec.path.slice(1)}`,
+      reason: 'MALFORMED_REQUEST',
+      field: 'request',
+      outcome: 'not_applied',
+      retryable: false,
+    });
+  }
 }
 
 function asIs(bytes: Uint8Array): Uint8Array {

@@ -1,12 +1,12 @@
 // A Strife server: mutual TLS, one access table, one log line a call, health, limits and a graceful stop.
 import { X509Certificate } from 'node:crypto';
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import type { ServerMiddleware } from 'nice-grpc-common';
-import { createServer, type ServerAddBuilder, type ServiceDefinition, type ServiceImplementation, type TsProtoServiceDefinition } from 'nice-grpc';
+import { createServer, type ServiceDefinition, type ServiceImplementation, type TsProtoServiceDefinition } from 'nice-grpc';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import type { Registry } from 'prom-client';
 import { createCallLog, type CallLog, type Summarize } from './call-log.ts';
-import { callMiddleware, readRequests, type Access } from './call-middleware.ts';
+import type { Access } from './access.ts';
+import { callMiddleware, extendContext, readRequests } from './call-middleware.ts';
 import { countCalls } from './call-metrics.ts';
 import { byteService, type MethodCodec } from './codec.ts';
 import { StartupError } from './failures.ts';
@@ -15,12 +15,14 @@ import { createIntentionGate, type IntentionGate, type Intentions } from './inte
 import { CONCURRENT_STREAMS_MAX, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX, SESSION_MEMORY_MB_MAX } from './limits.ts';
 import type { Logger } from './logger.ts';
 import { peerInterceptor } from './peer-interceptor.ts';
-import type { CallIdentity } from './service-context.ts';
+import type { CallIdentity, ContextMiddleware } from './service-context.ts';
 import { TerminatorMiddleware, type TerminatorContext } from './terminator.ts';
 import { MutualTlsCredentials } from './tls.ts';
 import type { TlsSource } from './tls-source.ts';
+import { serveUnary, type UnaryCallsOptions, type UnaryMethod } from './unary-calls.ts';
 
 type BaseContext = CallIdentity & TerminatorContext;
+type Handlers = Record<string, UnaryMethod['handler']>;
 
 export interface ServiceServerOptions<ContextExt = {}> {
   /** For log lines. */
@@ -36,7 +38,7 @@ export interface ServiceServerOptions<ContextExt = {}> {
   /** Asked about each peer that the table lists, in every call that begins; not about health checks. */
   intentions?: Intentions | undefined;
   /** Runs inside the checks and the log of every call, health checks excepted; it may add to the context. */
-  middleware?: ServerMiddleware<ContextExt, BaseContext>;
+  middleware?: ContextMiddleware<ContextExt>;
   /** By method path, such as `/strife.bank.v1.ParticipantService/Prepare`. */
   summarize?: Readonly<Record<string, Summarize>>;
   /** Full names of services that are called all the time: their successful calls are logged at debug. */
@@ -73,32 +75,44 @@ export function createServiceServer<ContextExt = {}>(options: ServiceServerOptio
   // grpc-js writes to the console by itself what callers are told anyway.
   if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
   const codecs = new Map<string, MethodCodec>();
+  const unary = new Map<string, UnaryMethod>();
   const services: string[] = [''];
   const health = HealthState();
   const terminator = TerminatorMiddleware();
   const log = callLog(options);
   const tls = followTls(options);
-  const server = createServer({ ...serverLimits, interceptors: [peerInterceptor(tls.trustDomain, log.lost)] })
-    .use(callMiddleware({ codecs, access: accessTable(options), intentions: intentionGate(options), log }))
-    .use(terminator);
+  const access = accessTable(options);
+  const intentions = intentionGate(options);
+  const unaryCalls: UnaryCallsOptions = { log, intentions, stop: terminator.stop };
+  const interceptor = peerInterceptor({ trustDomain: tls.trustDomain, onLost: log.lost, serve(path, call, peer) {
+    const method = unary.get(path);
+    if (method !== undefined) serveUnary(call, method, peer, unaryCalls);
+    return method !== undefined;
+  } });
+  const server = createServer({ ...serverLimits, interceptors: [interceptor] }).use(callMiddleware({ codecs, access, intentions, log })).use(terminator);
   let serving = true;
   const paused = new Set<string>();
   let stopped: Promise<void> | undefined;
 
-  const register = (to: ServerAddBuilder<BaseContext>, definition: TsProtoServiceDefinition, implementation: object) => {
+  const register = (definition: TsProtoServiceDefinition, implementation: object, middleware?: ContextMiddleware<ContextExt>) => {
     const bytes = byteService(definition);
-    for (const codec of bytes.codecs) codecs.set(codec.path, codec);
-    to.add<ServiceDefinition>(bytes.definition, readRequests(Object.keys(definition.methods), implementation) as never);
+    const handlers = readRequests(Object.keys(definition.methods), implementation);
+    for (const codec of bytes.codecs) {
+      if (codec.isUnary) unary.set(codec.path, { codec, access: access.get(codec.service) ?? [], middleware, handler: (implementation as Handlers)[codec.method]!.bind(implementation) });
+      else codecs.set(codec.path, codec);
+    }
+    const to = middleware === undefined ? server : server.with(extendContext<ContextExt, BaseContext>(middleware));
+    to.add<ServiceDefinition>(bytes.definition, handlers as never);
   };
   const tellHealth = (healthy: boolean) => {
     for (const service of services) health.setStatus(healthy && !paused.has(service) ? 'healthy' : 'unhealthy', service);
   };
   tellHealth(false);
-  register(server, HealthDefinition, HealthServiceImpl(health));
+  register(HealthDefinition, HealthServiceImpl(health));
 
   return {
     add(definition, implementation) {
-      register(options.middleware === undefined ? server : server.with(options.middleware), definition, implementation);
+      register(definition, implementation, options.middleware);
       services.push(definition.fullName);
     },
     async listen() {
@@ -136,7 +150,7 @@ const serverLimits = {
 };
 
 /** @throws when the first certificates are damaged */
-function followTls({ name, tls, logger }: ServiceServerOptions<never>): { credentials: MutualTlsCredentials; trustDomain: () => string; close: () => void } {
+function followTls({ name, tls, logger }: ServiceServerOptions<unknown>): { credentials: MutualTlsCredentials; trustDomain: () => string; close: () => void } {
   const first = tls.current();
   const credentials = new MutualTlsCredentials(first);
   let trustDomain = trustDomainOf(first.cert);
@@ -153,7 +167,7 @@ function followTls({ name, tls, logger }: ServiceServerOptions<never>): { creden
   return { credentials, trustDomain: () => trustDomain, close };
 }
 
-function intentionGate({ intentions, logger }: ServiceServerOptions<never>): IntentionGate | undefined {
+function intentionGate({ intentions, logger }: ServiceServerOptions<unknown>): IntentionGate | undefined {
   return intentions && createIntentionGate({
     intentions,
     onOutage: (error) => logger.warn('intentions cannot be asked for; the last answers stay', { failure: String(error) }),
@@ -161,12 +175,12 @@ function intentionGate({ intentions, logger }: ServiceServerOptions<never>): Int
   });
 }
 
-function accessTable({ access, publicHealth = false }: ServiceServerOptions<never>): Map<string, Access> {
+function accessTable({ access, publicHealth = false }: ServiceServerOptions<unknown>): Map<string, Access> {
   const table = new Map<string, Access>(Object.entries(access));
   return table.set(HealthDefinition.fullName, publicHealth ? 'certificate' : 'peer');
 }
 
-function callLog({ logger, summarize = {}, quietServices = [], metrics }: ServiceServerOptions<never>): CallLog {
+function callLog({ logger, summarize = {}, quietServices = [], metrics }: ServiceServerOptions<unknown>): CallLog {
   const log = createCallLog({ logger, summarize, quietServices: [HealthDefinition.fullName, ...quietServices] });
   return metrics === undefined ? log : countCalls(log, metrics);
 }

@@ -11,5 +11,13 @@ export interface CallIdentity {
   readonly requestId: string;
 }
 
-/** The context of every handler and of the middleware given to `createServiceServer`. */
+/** The context of every handler and of the middleware given to `createServiceServer`. Much of it is only made when it is asked for: it is not to be copied. */
 export type ServiceContext = Omit<CallContext, 'peer'> & CallIdentity & TerminatorContext;
+
+/**
+ * Runs when a caller is let through, before its request is read. Returns what the handlers find in their context too, or nothing; throws to refuse the
+ * call.
+ *
+ * @param path Of the method, such as `/strife.bank.v1.ParticipantService/Prepare`.
+ */
+export type ContextMiddleware<Ext> = (path: string, context: ServiceContext) => Ext | undefined | Promise<Ext | undefined>;

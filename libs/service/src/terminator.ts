@@ -12,6 +12,8 @@ export interface TerminatorContext {
 export type TerminatorMiddleware = ServerMiddleware<TerminatorContext> & {
   /** Aborts the `signal` of running streaming calls, and refuses calls that come later, with UNAVAILABLE. */
   terminate(): void;
+  /** Aborted by `terminate`. */
+  readonly stop: AbortSignal;
 };
 
 export function TerminatorMiddleware(): TerminatorMiddleware {
@@ -41,14 +43,16 @@ export function TerminatorMiddleware(): TerminatorMiddleware {
     }
   }
 
-  return Object.assign(terminatorMiddleware, { terminate: () => termination.abort() });
+  return Object.assign(terminatorMiddleware, { terminate: () => termination.abort(), stop: termination.signal });
 }
 
-function forward(signal: AbortSignal, listener: () => void): void {
+/** Calls the listener when the signal aborts, at once if it has. */
+export function forward(signal: AbortSignal, listener: () => void): void {
   if (signal.aborted) listener();
   else signal.addEventListener('abort', listener, { once: true });
 }
 
-function stopping(outcome: ErrorOutcome): ServerError {
+/** What calls are told that the server does not take, or does not end, because it stops. */
+export function stopping(outcome: ErrorOutcome): ServerError {
   return rpcError({ code: Status.UNAVAILABLE, message: 'the server is stopping', reason: 'SERVER_STOPPING', outcome, retryable: true });
 }

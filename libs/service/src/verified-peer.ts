@@ -8,10 +8,24 @@ export interface VerifiedPeer {
   readonly serial: string;
 }
 
+/** Whoever is at the other end of a connection. */
+export interface Peer {
+  /** What the middleware of streams gets. */
+  readonly text: string;
+  /** For logs: the identity's URI, or whatever else the text is. */
+  readonly shown: string;
+  readonly verified: VerifiedPeer | undefined;
+}
+
 const PEER = /^(\S+) serial=([0-9A-F]+)$/;
 
 export function formatPeer(uri: string, serial: string): string {
   return `${uri} serial=${serial}`;
+}
+
+/** Verified only if the text is one that `formatPeer` made of an identity; an address is not. */
+export function peerOf(text: string): Peer {
+  return { text, shown: PEER.exec(text)?.[1] ?? text, verified: parsePeer(text) };
 }
 
 /** Undefined for any text that `formatPeer` did not make of an identity, such as an address. */
@@ -19,9 +33,4 @@ export function parsePeer(text: string): VerifiedPeer | undefined {
   const [, uri, serial] = PEER.exec(text) ?? [];
   const identity = uri === undefined ? undefined : parseIdentity(uri);
   return identity === undefined || serial === undefined ? undefined : { identity, serial };
-}
-
-/** For logs: the identity's URI, or whatever else the text is. */
-export function shownPeer(text: string): string {
-  return PEER.exec(text)?.[1] ?? text;
 }
