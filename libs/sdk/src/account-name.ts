@@ -9,11 +9,18 @@ const NAME_RULE = '1 to 63 of a-z, 0-9, ".", "_" and "-", the first a letter or 
 
 /** `alpha/alice` to its parts. Throws InvalidArgumentError naming `field` if it has not exactly two, or if one is no name. */
 export function parseAccountName(text: string | AccountAddress, field: string): AccountAddress {
-  const parts = typeof text === 'string' ? text.trim().split('/') : [text?.bank, text?.account];
-  const [bank, account] = parts;
-  if (parts.length !== 2 || !isText(bank) || !isText(account)) throw invalidName(`${field} must be <bank>/<account>, such as beta/bob`, field);
+  const { bank, account } = typeof text === 'string' ? halves(text.trim()) : (text ?? NOTHING);
+  if (!isText(bank) || !isText(account)) throw invalidName(`${field} must be <bank>/<account>, such as beta/bob`, field);
   if (!NAME.test(bank) || !NAME.test(account)) throw invalidName(`${field} must be <bank>/<account>, each ${NAME_RULE}`, field);
   return { bank, account };
+}
+
+const NOTHING = { bank: '', account: '' };
+
+/** Around the only slash. */
+function halves(text: string): AccountAddress {
+  const slash = text.indexOf('/');
+  return slash === -1 || text.includes('/', slash + 1) ? NOTHING : { bank: text.slice(0, slash), account: text.slice(slash + 1) };
 }
 
 /** Throws InvalidArgumentError naming `field` for what cannot be the name of a bank, or of an account at one. */

@@ -18,6 +18,8 @@ import { afterAnswer, afterNoConnection, conclude, openSubmission, worthSending,
 
 /** The most payments of one client that have no answer yet. */
 export const PAYMENTS_IN_HAND_MAX = 100_000;
+/** So much later than it was asked for may the time of a payment end, so that those that came together end together. */
+const COHORT_MS = 5;
 /** How much slower than the slowest answer so far the next one may be. */
 const ANSWER_MARGIN = 1.25;
 /** How often one payment goes on with another token. */
@@ -34,19 +36,25 @@ export interface SendOptions {
 
 export interface Outbox {
   /**
-   * Sends a payment until its answer is certain or its time is over. Never rejects, not even when cancelled; "not applied" only where
+   * Sends a payment until its answer is certain or its time is over, and then tells the receiver, once; "not applied" only where
    * that is certain. What is given in one go travels in one message.
+   *
+   * @param place Told with the result: so many payments share one receiver, and there is no promise for each.
    */
-  send(payment: Payment, options: SendOptions): Promise<Result>;
+  send(payment: Payment, options: SendOptions, receiver: Receiver, place: number): void;
 }
+
+export type Receiver = (result: Result, place: number) => void;
 
 /** One payment until its result is known. */
 interface Parcel {
   readonly payment: Payment;
   readonly options: SendOptions;
   readonly startedAtMs: number;
-  readonly endsAtMs: number;
-  readonly resolve: (result: Result) => void;
+  readonly receiver: Receiver;
+  readonly place: number;
+  /** Among those that are due at the same time. */
+  readonly cohort: Cohort;
   submission: Submission<string>;
   attempts: number;
   renewals: number;
@@ -57,6 +65,13 @@ interface Parcel {
   flight: Flight | undefined;
   isDone: boolean;
   stopListening: (() => void) | undefined;
+}
+
+/** Payments whose time ends together, within some milliseconds: as many as come in one go. */
+interface Cohort {
+  readonly endsAtMs: number;
+  /** Those that have no answer yet. */
+  readonly parcels: Set<Parcel>;
 }
 
 /** One message. */
@@ -87,15 +102,42 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
     nowMs,
     fly,
   });
-  /** All that have no answer yet. */
-  const deadlines = dueTimes<Parcel>(nowMs, (parcel) => giveUp(parcel, outOfTime()));
+  /** All that have no answer yet, and how many those are. */
+  const deadlines = dueTimes<Cohort>(nowMs, ({ parcels }) => {
+    for (const parcel of parcels) giveUp(parcel, outOfTime());
+  });
+  let inHand = 0;
+  let lastCohort: Cohort | undefined;
   const pauses = dueTimes<Parcel>(nowMs, enqueue);
   const answerWaits = dueTimes<Flight>(nowMs, ({ ending }) => ending.abort());
   const keyOfLogin = numbering<SessionKeeper>();
   let lastLane: { login?: SessionKeeper; waitFor?: WaitFor; bank?: string; key: string } = { key: '' };
   closing.addEventListener('abort', () => {
-    for (const parcel of deadlines.items()) giveUp(parcel, cancellation(closing));
+    for (const { parcels } of deadlines.items()) {
+      for (const parcel of parcels) giveUp(parcel, cancellation(closing));
+    }
   });
+
+  /** Of payments that end at that time, or up to so much earlier. */
+  function cohortOf(endsAtMs: number): Cohort {
+    const roundedMs = Math.ceil(endsAtMs / COHORT_MS) * COHORT_MS;
+    if (lastCohort?.endsAtMs !== roundedMs) lastCohort = { endsAtMs: roundedMs, parcels: new Set() };
+    return lastCohort;
+  }
+
+  function takeInHand(parcel: Parcel): void {
+    inHand += 1;
+    const { parcels, endsAtMs } = parcel.cohort;
+    parcels.add(parcel);
+    if (parcels.size === 1) deadlines.set(parcel.cohort, endsAtMs);
+  }
+
+  function letGo(parcel: Parcel): void {
+    const { parcels } = parcel.cohort;
+    if (!parcels.delete(parcel)) return;
+    inHand -= 1;
+    if (parcels.size === 0) deadlines.delete(parcel.cohort);
+  }
 
   function enqueue(parcel: Parcel): void {
     if (parcel.options.gathers) lanes.add(laneKey(parcel), parcel);
@@ -193,7 +235,7 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
     parcel.submission = before;
     const { login } = parcel.options;
     const elapsedMs = nowMs() - parcel.startedAtMs;
-    const budget = budgetUntil(parcel.endsAtMs, closing);
+    const budget = budgetUntil(parcel.cohort.endsAtMs, closing);
     try {
       const mayRepeat = parcel.renewals < RENEWALS_MAX && (await login.afterRefusal(error, token, elapsedMs, budget));
       if (!mayRepeat) return settle(parcel, result);
@@ -210,7 +252,7 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
     if (parcel.isDone) return;
     const pauseMs = backOffMs(clock, parcel.attempts);
     parcel.attempts += 1;
-    const remainingMs = parcel.endsAtMs - nowMs();
+    const remainingMs = parcel.cohort.endsAtMs - nowMs();
     const isWorth = pauseMs < remainingMs && worthSending(parcel.submission, remainingMs - pauseMs, parcel.answerMs * ANSWER_MARGIN);
     if (isWorth) pauses.set(parcel, nowMs() + pauseMs);
     else settle(parcel, conclude(parcel.submission));
@@ -229,18 +271,18 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
   function settle(parcel: Parcel, result: Result): void {
     if (parcel.isDone) return;
     parcel.isDone = true;
-    deadlines.delete(parcel);
+    letGo(parcel);
     if (parcel.attempts > 0) pauses.delete(parcel);
     parcel.stopListening?.();
     const { flight } = parcel;
     parcel.flight = undefined;
     if (flight && --flight.aboard === 0) flight.ending.abort();
-    parcel.resolve(result);
+    parcel.receiver(result, parcel.place);
   }
 
   function flightBudget(flight: Flight, parcels: readonly Parcel[]): Budget {
     let endsAtMs = 0;
-    for (const parcel of parcels) endsAtMs = Math.max(endsAtMs, parcel.endsAtMs);
+    for (const parcel of parcels) endsAtMs = Math.max(endsAtMs, parcel.cohort.endsAtMs);
     return budgetUntil(endsAtMs, flight.ending.signal);
   }
 
@@ -249,35 +291,33 @@ export function createOutbox({ gateways, clock, closing }: { gateways: GatewayPo
   }
 
   return {
-    send(payment, options) {
+    send(payment, options, receiver, place) {
       const { timeoutMs, signal } = options;
       const startedAtMs = nowMs();
-      return new Promise((resolve) => {
-        const parcel: Parcel = {
-          payment, options, startedAtMs, resolve,
-          endsAtMs: startedAtMs + timeoutMs,
-          submission: openSubmission(payment.request.id, payment.isNew ? undefined : earlier),
-          attempts: 0, renewals: 0, answerMs: 0,
-          last: undefined, flight: undefined, isDone: false, stopListening: undefined,
-        };
-        if (deadlines.size >= PAYMENTS_IN_HAND_MAX) return giveUp(parcel, tooMany());
-        if (closing.aborted) return giveUp(parcel, cancellation(closing));
-        if (signal?.aborted) return giveUp(parcel, cancellation(signal));
-        if (signal) {
-          const cancel = (): void => giveUp(parcel, cancellation(signal));
-          signal.addEventListener('abort', cancel);
-          parcel.stopListening = () => signal.removeEventListener('abort', cancel);
-        }
-        deadlines.set(parcel, parcel.endsAtMs);
-        enqueue(parcel);
-      });
+      const cohort = cohortOf(startedAtMs + timeoutMs);
+      const parcel: Parcel = {
+        payment, options, startedAtMs, receiver, place, cohort,
+        submission: openSubmission(payment.request.id, payment.isNew ? undefined : earlier),
+        attempts: 0, renewals: 0, answerMs: 0,
+        last: undefined, flight: undefined, isDone: false, stopListening: undefined,
+      };
+      if (inHand >= PAYMENTS_IN_HAND_MAX) return giveUp(parcel, tooMany());
+      if (closing.aborted) return giveUp(parcel, cancellation(closing));
+      if (signal?.aborted) return giveUp(parcel, cancellation(signal));
+      if (signal) {
+        const cancel = (): void => giveUp(parcel, cancellation(signal));
+        signal.addEventListener('abort', cancel);
+        parcel.stopListening = () => signal.removeEventListener('abort', cancel);
+      }
+      takeInHand(parcel);
+      enqueue(parcel);
     },
   };
 }
 
 function toRequest({ payment, submission }: Parcel): CreateTransferRequest {
-  const earlierSendsAnswered = payment.isNew && submission.kind === 'open' && submission.unsettled.size === 0;
-  return { ...payment.request, earlierSendsAnswered };
+  const isAnswered = submission.kind === 'open' && submission.unsettled.size === 0;
+  return isAnswered || !payment.isNew ? payment.request : { ...payment.request, earlierSendsAnswered: false };
 }
 
 function failed(thrown: unknown, { payment }: Parcel): Answer {

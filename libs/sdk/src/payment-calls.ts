@@ -23,7 +23,7 @@ export function wireBytes({ memo, to }: Pick<CreateTransferRequest, 'memo' | 'to
 /** Sends payments and gives an answer for each, in their order; an answer may be missing. Throws when the whole call failed. */
 export async function sendPayments(
   gateway: GatewayClients,
-  requests: readonly CreateTransferRequest[],
+  requests: CreateTransferRequest[],
   options: AskOptions,
 ): Promise<readonly Answer[]> {
   const [alone] = requests;
@@ -31,7 +31,7 @@ export async function sendPayments(
     const { transfer } = await gateway.transfers.createTransfer(alone, options);
     return [{ kind: 'transfer', transfer: toTransfer(transfer) }];
   }
-  const { results } = await gateway.transfers.batchCreateTransfers({ items: [...requests] }, options);
+  const { results } = await gateway.transfers.batchCreateTransfers({ items: requests }, options);
   return requests.map(({ id }, index) => toAnswer(results[index], id));
 }
 

@@ -48,7 +48,8 @@ export interface NewTransfer {
 
 /** A payment in the form in which it is sent. */
 export interface Payment {
-  readonly request: Omit<CreateTransferRequest, 'earlierSendsAnswered' | 'to'> & { readonly to: AccountAddress };
+  /** With `earlierSendsAnswered` as it is for the first send: the same as `isNew`. */
+  readonly request: Readonly<CreateTransferRequest> & { readonly to: AccountAddress };
   /** No send from before this call is without an answer. */
   readonly isNew: boolean;
 }
@@ -71,15 +72,17 @@ export function toPayment(transfer: NewTransfer): Payment {
     throw invalid('INVALID_MEMO', 'memo', `the memo must be text of at most ${MEMO_CHARACTERS_MAX} characters`);
   }
   if (wait !== 'settled' && wait !== 'decided') throw invalid('INVALID_WAIT', 'wait', 'wait must be "settled" or "decided"');
+  const isNew = earlierSendsAnswered === true || id === undefined;
   const request = {
     id: transferId,
     to: parseAccountName(to, 'to'),
     amount: { currency: amount.currency, minorUnits: amount.minorUnits },
     memo,
     waitFor: wait === 'decided' ? WaitFor.DECIDED : WaitFor.SETTLED,
+    earlierSendsAnswered: isNew,
     expiresAtUnixMs: expiry(expiresAt, expiresInMs),
   };
-  return { request, isNew: earlierSendsAnswered === true || id === undefined };
+  return { request, isNew };
 }
 
 /** The id as it is sent. Throws InvalidArgumentError. */

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { CallContext, CallOptions, PageOptions } from './call-context.ts';
 import { InvalidArgumentError, StrifeError, TransferDeclinedError } from './errors.ts';
 import type { Transfer, TransferTimeline } from './model.ts';
-import { createOutbox } from './outbox.ts';
+import { createOutbox, type Receiver } from './outbox.ts';
 import { pages } from './pages.ts';
 import { checkedId, toPayment, type NewTransfer, type Payment } from './payment-request.ts';
 import { query, type Ask } from './query.ts';
@@ -56,14 +56,16 @@ export function transfersOf(context: CallContext, { coalesce }: { coalesce: bool
   const { gateways } = context;
   const outbox = createOutbox(context);
   return {
-    async create(transfer) {
+    create: (transfer) => new Promise((resolve, reject) => {
       const payment = toPayment(transfer);
       const timeoutMs = context.checkedTimeoutMs(transfer);
-      const result = await outbox.send(payment, { login: context.login(), timeoutMs, signal: transfer.signal, gathers: coalesce });
-      const outcome = declineAsError(result);
-      if (!outcome.ok) throw outcome.error;
-      return outcome.transfer;
-    },
+      const receiver: Receiver = (result) => {
+        const outcome = declineAsError(result);
+        if (outcome.ok) resolve(outcome.transfer);
+        else reject(outcome.error);
+      };
+      outbox.send(payment, { login: context.login(), timeoutMs, signal: transfer.signal, gathers: coalesce }, receiver, 0);
+    }),
 
     async createMany(transfers, options) {
       if (!Array.isArray(transfers)) {
@@ -71,16 +73,22 @@ export function transfersOf(context: CallContext, { coalesce }: { coalesce: bool
       }
       const timeoutMs = context.checkedTimeoutMs(options);
       const send = { login: context.login(), timeoutMs, signal: options?.signal, gathers: true };
-      const pay = (transfer: NewTransfer): Promise<TransferResult> => {
-        const checked = checkedPayment(transfer);
-        return 'error' in checked ? Promise.resolve({ ok: false, error: checked.error }) : outbox.send(checked.payment, send).then(declineAsError);
+      const results = new Array<TransferResult>(transfers.length);
+      const all = Promise.withResolvers<void>();
+      let awaited = transfers.length;
+      const receiver: Receiver = (result, place) => {
+        results[place] = declineAsError(result);
+        awaited -= 1;
+        if (awaited === 0) all.resolve();
       };
-      const results: Promise<TransferResult>[] = [];
-      for (const [index, transfer] of transfers.entries()) {
-        if (index > 0 && index % ITEMS_IN_ONE_GO_MAX === 0) await setImmediate();
-        results.push(pay(transfer));
+      for (const [place, transfer] of transfers.entries()) {
+        if (place > 0 && place % ITEMS_IN_ONE_GO_MAX === 0) await setImmediate();
+        const payment = checkedPayment(transfer);
+        if (payment instanceof StrifeError) receiver({ ok: false, error: payment }, place);
+        else outbox.send(payment, send, receiver, place);
       }
-      return Promise.all(results);
+      if (awaited > 0) await all.promise;
+      return results;
     },
 
     async get(id, options) {
@@ -113,11 +121,11 @@ function declineAsError(result: Result): TransferResult {
   return { ok: false, error: new TransferDeclinedError(transfer.declineReason ?? 'unspecified', transfer) };
 }
 
-function checkedPayment(transfer: NewTransfer): { payment: Payment } | { error: StrifeError } {
+function checkedPayment(transfer: NewTransfer): Payment | StrifeError {
   try {
-    return { payment: toPayment(transfer) };
+    return toPayment(transfer);
   } catch (error) {
-    if (error instanceof StrifeError) return { error };
+    if (error instanceof StrifeError) return error;
     throw error;
   }
 }

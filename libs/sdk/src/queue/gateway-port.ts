@@ -96,7 +96,7 @@ export function gatewayPort(
     const waitMs = Math.min(gateways.answerWaitMs(), budget.remainingMs());
     const signal = AbortSignal.any([budget.signal, timeoutSignal(waitMs)]);
     try {
-      const answers = await link.call((clients) => sendPayments(clients, requests, { metadata, signal }));
+      const answers = await link.call((clients) => sendPayments(clients, [...requests], { metadata, signal }));
       gateways.worked(link);
       return answers;
     } catch (error) {
