@@ -5,25 +5,40 @@ import type { CallLog, CallRecord } from './call-log.ts';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+interface Series {
+  readonly labels: { readonly method: string; readonly status: string };
+  uncounted: number;
+  readonly seconds: Histogram.Internal<'method' | 'status'>;
+}
+
 /** The same log, with every call counted and timed in the registry by method and status. Methods and statuses are few, whoever calls. */
 export function countCalls(log: CallLog, registry: Registry): CallLog {
   const labelNames = ['method', 'status'] as const;
-  const total = new Counter({ name: 'strife_rpc_total', help: 'Calls served, by how they ended.', labelNames, registers: [registry] });
+  // Finding the series of a pair of labels costs more than counting in it.
+  const series = new Map<string, Series>();
+  new Counter({
+    name: 'strife_rpc_total', help: 'Calls served, by how they ended.', labelNames, registers: [registry],
+    // Counted up when somebody asks.
+    collect() {
+      for (const known of series.values()) {
+        this.inc(known.labels, known.uncounted);
+        known.uncounted = 0;
+      }
+    },
+  });
   const duration = new Histogram({
     name: 'strife_rpc_duration_seconds', help: 'How long calls took, from identity check to answer.', labelNames, buckets: SECONDS, registers: [registry],
   });
   const lost = new Counter({ name: 'strife_rpc_lost_total', help: 'Calls that ended before a whole request had arrived.', registers: [registry] });
-  // Finding the series of a pair of labels costs more than counting in it.
-  const series = new Map<string, { count: Counter.Internal; seconds: Histogram.Internal<'method' | 'status'> }>();
 
   function ended({ method, startedAtMs }: CallRecord, status: Status): void {
-    const key = `${method} ${status}`;
+    const key = status === Status.OK ? method : `${method} ${status}`;
     let known = series.get(key);
     if (known === undefined) {
       const labels = { method, status: Status[status] };
-      series.set(key, (known = { count: total.labels(labels), seconds: duration.labels(labels) }));
+      series.set(key, (known = { labels, uncounted: 0, seconds: duration.labels(labels) }));
     }
-    known.count.inc();
+    known.uncounted += 1;
     known.seconds.observe((performance.now() - startedAtMs) / 1000);
   }
 

@@ -8,9 +8,9 @@ import type { CallLog, CallRecord } from './call-log.ts';
 import { decodeRequest, type MethodCodec } from './codec.ts';
 import { reasonOf } from './errors.ts';
 import type { IntentionGate } from './intentions.ts';
+import { REQUEST_ID_KEY, requestIdOf } from './request-ids.ts';
 import type { CallIdentity, ContextMiddleware, ServiceContext } from './service-context.ts';
 import { STREAMED_CALLS, type StreamedCalls } from './streamed-calls.ts';
-import { REQUEST_ID_KEY, requestIdOf } from './unary-calls.ts';
 import { peerOf } from './verified-peer.ts';
 
 export interface CallMiddlewareOptions {

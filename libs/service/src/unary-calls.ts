@@ -1,6 +1,5 @@
 // Serves unary calls straight from grpc-js: nice-grpc's own way to a handler, through async generators, an abort controller and copies of all
 // metadata for each call, costs as much as all that is done here. Streams go that way.
-import { randomUUID } from 'node:crypto';
 import { Metadata as GrpcMetadata, type ServerInterceptor } from '@grpc/grpc-js';
 import { ServerError, Status, type CallContext, type Metadata, type ServerMiddlewareCall } from 'nice-grpc-common';
 import { admit, askIntentions, NOBODY, type Access } from './access.ts';
@@ -10,6 +9,7 @@ import { MetadataView } from './call-metadata.ts';
 import { decodeRequest, type MethodCodec } from './codec.ts';
 import type { IntentionGate } from './intentions.ts';
 import type { PeerIdentity } from './identity.ts';
+import { REQUEST_ID_KEY, requestIdOf } from './request-ids.ts';
 import type { ContextMiddleware, ServiceContext } from './service-context.ts';
 import { forward, stopping } from './terminator.ts';
 import type { Peer } from './verified-peer.ts';
@@ -30,15 +30,6 @@ export interface UnaryCallsOptions {
 }
 
 type Call = Parameters<ServerInterceptor>[1];
-
-export const REQUEST_ID_KEY = 'x-request-id';
-
-const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
-
-/** The caller's request id, or a new one when there is none that is fit for a log. */
-export function requestIdOf([given, ...more]: readonly (string | Uint8Array)[]): string {
-  return typeof given === 'string' && more.length === 0 && REQUEST_ID.test(given) ? given : randomUUID();
-}
 
 /**
  * Serves the call: it takes what grpc-js receives itself, in place of the listener that `start` is called with. Does what the middleware of streams
