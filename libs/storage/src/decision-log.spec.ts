@@ -85,7 +85,36 @@ describe('the SQLite decision log', () => {
     expect(again.revocations.after(2, 10).map(({ jti }) => jti)).toEqual(['new']);
     again.close();
     const withSchema1 = () => openStoreFile({ file, kind: schema1, name: { required: 'one' }, onFatal: failLoudly }, (store) => store.close());
-    expect(withSchema1).toThrow('is at schema version 3, made by a newer program; expected version 1 or older');
+    expect(withSchema1).toThrow('is at schema version 4, made by a newer program; expected version 1 or older');
+    directory.remove();
+  });
+
+  it('takes a store of schema 3 forward: what waits for delivery stays, in its order, and can be finished', async () => {
+    const directory = temporaryDirectory();
+    const file = directory.file('g.sqlite');
+    const schema3: StoreKind = { ...GATEWAY_STORE, migrations: GATEWAY_STORE.migrations.slice(0, 3) };
+    const id = (n: number) => `0197b2a0-0000-7000-8000-00000000000${n}`;
+    openStoreFile({ file, kind: schema3, name: { required: 'one' }, onFatal: failLoudly }, (store) => {
+      const decide = store.prepare(`INSERT INTO decisions VALUES (?, 1, x'00000000000000000000000000000000', 0, NULL, 'a', 'a', 'b', 'b', 'EUR', 5, '', 1, ?, ?)`);
+      const queue = store.prepare('INSERT INTO undelivered (seq, id) VALUES (?, ?)');
+      store.write(() => {
+        for (const [place, n] of [3, 1, 4, 2].entries()) {
+          const key = Buffer.from(id(n).replaceAll('-', ''), 'hex');
+          decide.run(key, 10 * n, place + 1);
+          if (n !== 1) queue.run(place + 1, key);
+        }
+        store.prepare('UPDATE sequence SET next = 5').run();
+      });
+      store.close();
+    });
+    const log = openDecisionLog({ file, nowMs: () => 0, mayReplace, onFatal: failLoudly });
+    const waiting = async (after?: string) => (await log.unfinished(10, after)).map((row) => row.id);
+    expect([await waiting(), await waiting(id(3)), await waiting(id(1))]).toEqual([[id(3), id(4), id(2)], [id(4), id(2)], [id(4), id(2)]]);
+    expect([1, 4].map((n) => log.history(id(n), 1)?.isDelivered)).toEqual([true, false]);
+    expect(log.oldestUnfinishedAtMs()).toBe(30);
+    await log.decide([], [{ id: id(4), attempt: 1 }]);
+    expect([await waiting(), await log.countUnfinished()]).toEqual([[id(3), id(2)], 2]);
+    log.close();
     directory.remove();
   });
 });

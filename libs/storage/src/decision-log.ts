@@ -3,10 +3,10 @@
 import { randomUUID } from 'node:crypto';
 import type { StatementSync } from 'node:sqlite';
 import type { BankName, DecisionLog, DecisionRow, FinishedDelivery, Proposal, TransferId, TransientReason } from '@strife/two-phase-commit';
-import { DECISION_COLUMNS, decisionValues, OUTCOMES, readDecision, reasonOf } from './decision-rows.ts';
+import { DECISION_COLUMNS, OUTCOMES, readDecision, reasonOf } from './decision-rows.ts';
 import { GATEWAY_STORE } from './decision-schema.ts';
 import { FINISHED_BUFFERED_MAX, openDeliveryQueue, type DeliveryQueue } from './delivery-queue.ts';
-import { idToBlob, writeId } from './ids.ts';
+import { blobToId, hexToBlob, idToBlob, writeId } from './ids.ts';
 import { openProcessStarts, type ProcessStarts } from './process-starts.ts';
 import { openRevocations, type RevocationStore } from './revocation-store.ts';
 import { StoreSchemaError, type StoreFailedError } from './store-error.ts';
@@ -96,13 +96,12 @@ class SqliteLog implements SqliteDecisionLog {
   readonly #select: StatementSync;
   readonly #insert: StatementSync;
   readonly #replace: StatementSync;
-  readonly #page: StatementSync;
   readonly #count: StatementSync;
-  readonly #countQueued: StatementSync;
   readonly #keep: StatementSync;
   readonly #earlier: StatementSync;
-  readonly #isQueued: StatementSync;
   readonly #queue: DeliveryQueue;
+  /** Of all ids in the log; '' for none. A greater one is not looked for, and a new one that begins with its time (UUIDv7) mostly is greater. */
+  #greatest: TransferId;
   /** Statements copy what they are given, so that one is enough for all ids that are looked for. */
   readonly #soughtKey = new Uint8Array(16);
 
@@ -119,26 +118,31 @@ class SqliteLog implements SqliteDecisionLog {
       INSERT INTO decisions (${DECISION_COLUMNS}, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
     this.#replace = store.prepare('UPDATE decisions SET attempt = ?, outcome = ?, reason = ?, created_at_ms = ?, decided_at_ms = ? WHERE id = ?');
     this.#queue = openDeliveryQueue(store);
-    this.#page = store.prepareExact(`
-      SELECT ${DECISION_COLUMNS.split(', ').map((column) => `d.${column}`).join(', ')}
-      FROM undelivered u JOIN decisions d ON d.id = u.id
-      WHERE u.seq > coalesce((SELECT seq FROM decisions WHERE id = ?), 0) ORDER BY u.seq LIMIT ?`);
     this.#count = store.prepare('SELECT count(*) FROM decisions');
-    this.#countQueued = store.prepare('SELECT count(*) FROM undelivered');
     // Never a reason to fail: whatever is there for this attempt, the last word counts.
     this.#keep = store.prepare('INSERT OR REPLACE INTO earlier_attempts (id, attempt, why, created_at_ms, decided_at_ms) VALUES (?, ?, ?, ?, ?)');
     this.#earlier = store.prepare('SELECT attempt, why, created_at_ms, decided_at_ms FROM earlier_attempts WHERE id = ? ORDER BY attempt DESC LIMIT ?');
-    this.#isQueued = store.prepare('SELECT count(*) FROM undelivered WHERE seq = ?');
+    this.#greatest = greatestId(store);
   }
 
   async find(ids: readonly TransferId[]): Promise<(DecisionRow | undefined)[]> {
-    // Outside the read: a malformed id is the caller's mistake, not the end of the store.
-    for (const id of ids) writeId(id, this.#soughtKey);
-    return this.#store.readTogether(() =>
-      ids.map((id) => {
-        writeId(id, this.#soughtKey);
-        return this.#load(this.#soughtKey)?.row;
-      }));
+    this.#store.requireUsable();
+    const rows: (DecisionRow | undefined)[] = [];
+    /** Of those that may be there, their indexes. */
+    const sought: number[] = [];
+    for (const id of ids) {
+      // Outside the read: a malformed id is the caller's mistake, not the end of the store.
+      writeId(id, this.#soughtKey);
+      if (id <= this.#greatest) sought.push(rows.length);
+      rows.push(undefined);
+    }
+    if (sought.length > 0) this.#store.readTogether(() => {
+      for (const index of sought) {
+        writeId(ids[index]!, this.#soughtKey);
+        rows[index] = this.#load(this.#soughtKey)?.row;
+      }
+    });
+    return rows;
   }
 
   async decide(proposals: readonly Proposal[], finished: readonly FinishedDelivery[]): Promise<DecisionRow[]> {
@@ -154,21 +158,23 @@ class SqliteLog implements SqliteDecisionLog {
       // First: what was noted as finished was compared with the rows as they stood then, and a row of this batch is yet to be delivered.
       this.#queue.forgetFinished();
       const rows = proposals.map((proposal, index) => this.#decideOne(keys[index]!, proposal, nowMs));
-      this.#queue.savePlaces();
+      this.#queue.saveAdded();
       return rows;
     });
   }
 
   async unfinished(limit: number, after?: TransferId): Promise<DecisionRow[]> {
-    const afterKey = after === undefined ? null : idToBlob(after);
+    const afterKey = after === undefined ? undefined : idToBlob(after);
     this.#flushFinished();
-    const rows = this.#store.read(() => this.#page.all(afterKey, limit));
-    return (rows as unknown as Parameters<typeof readDecision>[0][]).map(readDecision);
+    return this.#store.readTogether(() => {
+      const place = (afterKey && this.#load(afterKey)?.place) ?? 0;
+      return this.#queue.behind(place, limit).map((key) => this.#load(key)!.row);
+    });
   }
 
   async countUnfinished(): Promise<number> {
     this.#flushFinished();
-    return this.#store.read(() => first(this.#countQueued));
+    return this.#store.read(() => this.#queue.count());
   }
 
   history(id: TransferId, limit: number): DecisionHistory | undefined {
@@ -176,11 +182,10 @@ class SqliteLog implements SqliteDecisionLog {
     return this.#store.read(() => {
       const stored = this.#load(key);
       if (stored === undefined) return undefined;
-      const [queued] = this.#isQueued.get(stored.place) as unknown as [number];
       const earlier = this.#earlier.all(key, limit) as unknown as [number, TransientReason, number, number][];
       return {
         row: stored.row,
-        isDelivered: queued === 0 || this.#queue.isFinished(key, stored.place, stored.row.attempt),
+        isDelivered: this.#queue.isDelivered(key, stored.place, stored.row.attempt),
         earlier: earlier.reverse().map(([attempt, why, createdAtMs, decidedAtMs]) => ({ attempt, why, createdAtMs, decidedAtMs })),
       };
     });
@@ -213,9 +218,10 @@ class SqliteLog implements SqliteDecisionLog {
     const { id, attempt, fingerprint, body, createdAtMs, verdict } = proposal;
     // Nearly every id is new, and is not looked for: the insertion says whether it is.
     if (this.#mayReplace(undefined, proposal)) {
-      const place = this.#queue.nextPlace();
-      if (this.#insert.run(key, ...decisionValues(proposal, nowMs), place).changes === 1) {
-        this.#queue.add(key, place);
+      const place = this.#queue.nextPlace;
+      if (this.#insertNew(key, proposal, nowMs, place)) {
+        this.#queue.add(key);
+        if (id > this.#greatest) this.#greatest = id;
         return { id, attempt, fingerprint, body, createdAtMs, verdict, decidedAtMs: nowMs, place };
       }
     }
@@ -223,6 +229,15 @@ class SqliteLog implements SqliteDecisionLog {
     if (stored === undefined) throw new Error(`the compare-and-set refused attempt ${attempt} of ${id} without a row to obey`);
     if (!this.#mayReplace(stored.row, proposal)) return { ...stored.row, place: stored.place };
     return this.#replaceWith({ id, attempt, fingerprint, body, createdAtMs, verdict, decidedAtMs: nowMs, place: stored.place }, key, stored);
+  }
+
+  /** False, and nothing is written, where the id has a row. The values are no array: one a payment cost a twentieth of the insertion. */
+  #insertNew(key: Uint8Array, proposal: Proposal, nowMs: number, place: number): boolean {
+    const { verdict, body: { from, to, currency, amountMinor, memo } } = proposal;
+    return this.#insert.run(
+      key, proposal.attempt, proposal.key?.fingerprint ?? hexToBlob(proposal.fingerprint), OUTCOMES[verdict.outcome], reasonOf(verdict),
+      from.bank, from.account, to.bank, to.account, currency, amountMinor, memo, proposal.createdAtMs, nowMs, place,
+    ).changes === 1;
   }
 
   /** Only an abort is replaced, by a decision about the same body. */
@@ -240,6 +255,11 @@ class SqliteLog implements SqliteDecisionLog {
 
 function first(statement: StatementSync): number {
   return (statement.get() as unknown as [number])[0];
+}
+
+function greatestId(store: StoreFile): TransferId {
+  const [blob] = store.prepare('SELECT max(id) FROM decisions').get() as unknown as [Uint8Array | null];
+  return blob === null ? '' : blobToId(blob);
 }
 
 function openKnownBanks(store: StoreFile): KnownBanks {

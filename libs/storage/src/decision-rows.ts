@@ -1,23 +1,15 @@
 // Decision rows between the protocol's form and the table's.
 
-import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import type { DecisionRow, Proposal, Verdict } from '@strife/two-phase-commit';
-import { blobToHex, blobToId, hexToBlob } from './ids.ts';
+import type { SQLOutputValue } from 'node:sqlite';
+import type { DecisionRow, Verdict } from '@strife/two-phase-commit';
+import { blobToHex, blobToId } from './ids.ts';
 
 /** How outcomes are stored. Numbers are for ever. */
 export const OUTCOMES = { committed: 0, declined: 1, aborted: 2 } as const satisfies Record<Verdict['outcome'], number>;
 
-/** The columns of a decision, in the order in which both functions below use them. */
+/** The columns of a decision, in the order in which they are written and read. */
 export const DECISION_COLUMNS =
   'id, attempt, fingerprint, outcome, reason, from_bank, from_account, to_bank, to_account, currency, amount, memo, created_at_ms, decided_at_ms';
-
-/** A row's values, in the order of DECISION_COLUMNS, after its id. */
-export function decisionValues({ attempt, fingerprint, key, verdict, body, createdAtMs }: Proposal, decidedAtMs: number): SQLInputValue[] {
-  return [
-    attempt, key?.fingerprint ?? hexToBlob(fingerprint), OUTCOMES[verdict.outcome], reasonOf(verdict), body.from.bank, body.from.account, body.to.bank, body.to.account,
-    body.currency, body.amountMinor, body.memo, createdAtMs, decidedAtMs,
-  ];
-}
 
 /** Of a decline, or why an abort is transient. */
 export function reasonOf(verdict: Verdict): string | null {

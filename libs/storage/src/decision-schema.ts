@@ -73,5 +73,9 @@ export const GATEWAY_STORE: StoreKind = {
       PRIMARY KEY (id, attempt)
     ) STRICT, WITHOUT ROWID;
     `,
+    // What waits for delivery is kept as runs: the ids at the places seq, seq + 1 and so on, 16 bytes each. What was there are runs of one.
+    `
+    ALTER TABLE undelivered RENAME COLUMN id TO ids;
+    `,
   ],
 };
