@@ -79,7 +79,7 @@ const yes: Vote = { kind: 'yes' };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function prepareMany(from: number, count: number, votes: (Vote | Silence)[] = []): (Vote | Silence)[] {
-  for (let index = from; index < from + count; index += 1) line.prepare(leg(index), (vote) => votes.push(vote));
+  for (let index = from; index < from + count; index += 1) line.prepare(leg(index), (_, vote) => votes.push(vote));
   return votes;
 }
 

@@ -35,7 +35,8 @@ export interface DecisionToDeliver {
 
 export interface BankLine {
   admit(): 'ready' | 'unreachable' | 'overloaded';
-  prepare(leg: PrepareLeg, onVote: (vote: Vote | Silence) => void): void;
+  /** As in BankLink. */
+  prepare<Leg extends PrepareLeg>(leg: Leg, onVote: (leg: Leg, vote: Vote | Silence) => void): void;
   /** @param haste as in BankLink */
   decide(request: TransferRequest, decision: Decision, haste: Haste, onAcknowledged: () => void): void;
   /** The bank can be reached through this port from now on, or, undefined, by nobody. Ends any back-off. */
@@ -75,9 +76,10 @@ const LEG_BYTES = 128;
 /** How long a decision that nobody waits for may wait for a flight of legs. */
 const DECISION_PAUSE_MS = 10;
 
-interface WaitingLeg {
-  readonly leg: PrepareLeg;
-  readonly onVote: (vote: Vote | Silence) => void;
+interface WaitingLeg<Leg extends PrepareLeg = PrepareLeg> {
+  readonly leg: Leg;
+  /** Called with this very leg. */
+  onVote(leg: Leg, vote: Vote | Silence): void;
 }
 
 interface WaitingDecision extends DecisionToDeliver {
@@ -85,6 +87,9 @@ interface WaitingDecision extends DecisionToDeliver {
   /** The alarm about its refusal was raised. */
   readonly alarmed: boolean;
 }
+
+const UNSENT: Silence = { kind: 'unsent' };
+const UNREACHABLE: Silence = { kind: 'unreachable' };
 
 export function createBankLine(options: BankLineOptions): BankLine {
   const { clock, prepareTimeoutMs, onTrouble, onRecovery, onRefused, random } = options;
@@ -139,12 +144,12 @@ export function createBankLine(options: BankLineOptions): BankLine {
       bytes += LEG_BYTES + legs[count]!.leg.request.body.memo.length * 3;
       count += 1;
     }
-    const nowMs = clock.nowMs();
-    return legs.splice(0, count).filter(({ leg, onVote }) => {
-      if (port !== undefined && leg.deadlineMs > nowMs) return true;
-      onVote({ kind: 'unsent' });
-      return false;
-    });
+    const taken = legs.splice(0, count);
+    const flyAfterMs = port === undefined ? Infinity : clock.nowMs();
+    const canFly = ({ leg }: WaitingLeg): boolean => leg.deadlineMs > flyAfterMs;
+    if (taken.every(canFly)) return taken;
+    for (const waiting of taken) if (!canFly(waiting)) tell(waiting, UNSENT);
+    return taken.filter(canFly);
   }
 
   async function fly(to: BankPort, legsNow: readonly WaitingLeg[], decisionsNow: WaitingDecision[]): Promise<void> {
@@ -163,13 +168,17 @@ export function createBankLine(options: BankLineOptions): BankLine {
     } catch (error) {
       trouble(error);
       // A bank that says it is overloaded did nothing about the legs; after any other failure it may have.
-      const silence: Silence = { kind: error instanceof OverloadedError ? 'unsent' : 'unreachable' };
-      for (const { onVote } of legsNow) onVote(silence);
+      const silence = error instanceof OverloadedError ? UNSENT : UNREACHABLE;
+      for (const waiting of legsNow) tell(waiting, silence);
       if (decisionsNow.length > 0) again(decisionsNow);
       return;
     }
-    legsNow.forEach(({ onVote }, index) => onVote(answer.votes[index]!));
-    const unheard = decisionsNow.filter((waiting, index) => !settle(waiting, answer.answers[index]));
+    for (let index = 0; index < legsNow.length; index += 1) tell(legsNow[index]!, answer.votes[index]!);
+    const unheard: WaitingDecision[] = [];
+    for (let index = 0; index < decisionsNow.length; index += 1) {
+      const waiting = decisionsNow[index]!;
+      if (!settle(waiting, answer.answers[index])) unheard.push(waiting);
+    }
     if (unheard.length > 0) {
       trouble(new Error(`${unheard.length} of ${decisionsNow.length} decisions were not acknowledged`));
       again(unheard);
@@ -236,7 +245,9 @@ export function createBankLine(options: BankLineOptions): BankLine {
       return legs.length >= LEGS_WAITING_MAX || unacknowledged >= DECISIONS_WAITING_MAX ? 'overloaded' : 'ready';
     },
     prepare(leg, onVote) {
-      legs.push({ leg, onVote });
+      // A vote is told with the leg that it stands beside, whatever more than a leg that is.
+      const waiting: WaitingLeg<typeof leg> = { leg, onVote };
+      legs.push(waiting);
       schedulePump();
     },
     decide(request, decision, haste, onAcknowledged) {
@@ -265,4 +276,8 @@ export function createBankLine(options: BankLineOptions): BankLine {
       });
     },
   };
+}
+
+function tell(waiting: WaitingLeg, vote: Vote | Silence): void {
+  waiting.onVote(waiting.leg, vote);
 }

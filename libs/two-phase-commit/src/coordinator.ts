@@ -4,27 +4,15 @@ import { answerInquiries } from './answer-inquiries.ts';
 import type { TimedInquiry } from './answer-inquiries.ts';
 import { createExpiryQueue } from './expiry-queue.ts';
 import type { ExpiryTicket } from './expiry-queue.ts';
-import type { BankLink, Clock, DecisionLog, FinishedDelivery, Haste, Side } from './ports.ts';
+import type { BankLink, Clock, DecisionLog, FinishedDelivery, PrepareLeg, Side } from './ports.ts';
 import { createRecovery } from './recovery.ts';
 import { beginTransfer, resumeDelivery, stepCoordinator } from './protocol/coordinator-machine.ts';
-import type { CoordinatorInput, CoordinatorState, CoordinatorStep, TransferResult } from './protocol/coordinator-machine.ts';
+import type { CoordinatorInput, CoordinatorMessage, CoordinatorState, CoordinatorStep, TransferResult } from './protocol/coordinator-machine.ts';
 import type { InquiryAnswer } from './protocol/decision-rules.ts';
-import { banksOf, differingField } from './protocol/vocabulary.ts';
-import type { BankName, DecisionRow, Proposal, TransferId, TransferRequest } from './protocol/vocabulary.ts';
-
-/** `decided`: reply once the outcome is durable. `settled`: reply once both banks show it too, or `settleWaitMs` later. */
-export type WaitFor = 'decided' | 'settled';
-
-/** A transfer that somebody waits for. */
-export interface Order {
-  readonly request: TransferRequest;
-  readonly waitFor: WaitFor;
-  /**
-   * When the payer no longer wants it, in ms since the Unix epoch; undefined for never. The payer's bank declines it from then on,
-   * unless it was prepared before. Who joins a running attempt joins it with its expiry.
-   */
-  readonly expiresAtMs: number | undefined;
-}
+import { differingField, isInsideOneBank } from './protocol/vocabulary.ts';
+import type { BankName, DecisionRow, Proposal, Silence, TransferId, TransferRequest, Vote } from './protocol/vocabulary.ts';
+import { hasteOf, isHasty, join, orderOf, tell, tellAll, tellHasty } from './waiters.ts';
+import type { Awaited, Call, Order, WaitFor, Waiter } from './waiters.ts';
 
 export interface Coordinator {
   /**
@@ -72,37 +60,23 @@ const PROPOSALS_PER_WRITE_MAX = 4096;
 /** Five times what a line has under way to a bank, so that it is never idle while the log is read. */
 const RECOVERED_PER_BANK_MAX = 20_000;
 
-/** Orders that are answered together: one promise for all of them. */
-interface Call {
-  readonly grant: string;
-  readonly results: TransferResult[];
-  open: number;
-  readonly resolve: (results: readonly TransferResult[]) => void;
-}
-
-/** An order in its call; told once. */
-interface Waiter {
-  readonly order: Order;
-  readonly call: Call;
-  readonly index: number;
-  /** What it is told, whatever comes of the run that it waits for. */
-  readonly reply: TransferResult | undefined;
-}
-
-interface Run {
+/** A transfer under way. There are thousands at a time, so a run keeps nothing that only its beginning needs. */
+interface Run extends Awaited {
   readonly request: TransferRequest;
-  readonly grant: string;
-  readonly expiresAtMs: number | undefined;
-  readonly deadlineMs: number;
   state: CoordinatorState;
   /** Of the decision's row. */
   place: number | undefined;
   result: TransferResult | undefined;
-  waiters: Waiter[];
   /** While the attempt is undecided. */
   attempt: ExpiryTicket | undefined;
   /** While somebody waits for the banks to settle. */
   settling: ExpiryTicket | undefined;
+}
+
+/** A leg that knows who asked for it, so that all votes can be heard by one function. */
+interface RunLeg extends PrepareLeg {
+  readonly run: Run;
+  readonly bank: BankName;
 }
 
 export function createCoordinator(options: CoordinatorOptions): Coordinator {
@@ -116,9 +90,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     answerWaiters(run);
   });
   const recovery = createRecovery({ log, link, clock, perBankMax: recoveredPerBankMax, isUnderWay, takeUp });
-  let lookups: Waiter[] = [];
+  let lookups: Call[] = [];
   let lookingUp = 0;
-  let proposals: { run: Run; proposal: Proposal }[] = [];
+  let proposals: Proposal[] = [];
+  /** Whose the proposals are, in their order. */
+  let proposers: Run[] = [];
   let finished: FinishedDelivery[] = [];
   let undecided = 0;
   let writing = false;
@@ -128,26 +104,31 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     if (orders.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
       if (lookups.length === 0) clock.soon(() => void lookUp());
-      const call: Call = { grant, results: [], open: orders.length, resolve };
-      for (let index = 0; index < orders.length; index += 1) lookups.push({ order: orders[index]!, call, index, reply: undefined });
+      lookups.push({ orders, grant, results: [], open: orders.length, resolve });
     });
   }
 
   async function lookUp(): Promise<void> {
-    const batch = lookups;
+    const calls = lookups;
     lookups = [];
     lookingUp += 1;
-    const rows = await log.find(batch.map(({ order }) => order.request.id));
+    const ids: TransferId[] = [];
+    for (const { orders } of calls) for (const { request } of orders) ids.push(request.id);
+    const rows = await log.find(ids);
     lookingUp -= 1;
-    for (let index = 0; index < batch.length; index += 1) begin(batch[index]!, rows[index]);
+    const deadlineMs = clock.nowMs() + prepareTimeoutMs;
+    let found = 0;
+    for (const call of calls) {
+      for (let index = 0; index < call.orders.length; index += 1) begin({ call, index, reply: undefined, next: undefined }, rows[found++], deadlineMs);
+    }
     checkDrained();
   }
 
-  function begin(waiter: Waiter, row: DecisionRow | undefined): void {
-    const { request, expiresAtMs } = waiter.order;
+  function begin(waiter: Waiter, row: DecisionRow | undefined, deadlineMs: number): void {
+    const { request, expiresAtMs } = orderOf(waiter);
     const running = runs.get(request.id);
     if (running !== undefined && isUndecided(running)) {
-      if (running.request.fingerprint === request.fingerprint) running.waiters.push(waiter);
+      if (running.request.fingerprint === request.fingerprint) join(running, waiter);
       else tell(waiter, { kind: 'mismatch', field: nameDifference(running.request, request) });
       return;
     }
@@ -156,40 +137,38 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       answerFromLog(waiter, step.reply, running);
       return;
     }
-    const refusal = refusalOf(request);
+    const refusal = refusalOf(link, request);
     if (refusal !== undefined) {
       // Nothing left the gateway under this attempt, so there is nothing to make durable.
       tell(waiter, { kind: 'not-applied', why: refusal });
       return;
     }
-    const deadlineMs = clock.nowMs() + prepareTimeoutMs;
     const run: Run = {
-      request, grant: waiter.call.grant, expiresAtMs, deadlineMs, state: step.state, place: undefined, result: undefined,
-      waiters: [waiter], attempt: undefined, settling: undefined,
+      request, state: step.state, place: undefined, result: undefined, waiters: waiter, attempt: undefined, settling: undefined,
     };
     runs.set(request.id, run);
     undecided += 1;
     run.attempt = attempts.add(run);
-    carryOut(run, step);
+    for (const message of step.send) {
+      if (message.kind !== 'prepare') continue;
+      const { bank, attempt } = message;
+      const leg: RunLeg = { request, attempt, side: sideAt(bank, request), deadlineMs, grant: waiter.call.grant, expiresAtMs, run, bank };
+      link.prepare(bank, leg, onVote);
+    }
   }
 
-  /** Why a bank of this transfer would not be sent its leg. */
-  function refusalOf({ body }: TransferRequest): 'unreachable' | 'overloaded' | undefined {
-    for (const bank of banksOf(body)) {
-      const admission = link.admit(bank);
-      if (admission !== 'ready') return admission;
-    }
-    return undefined;
+  function onVote({ run, bank, attempt }: RunLeg, vote: Vote | Silence): void {
+    advance(run, { kind: 'vote', bank, attempt, vote });
   }
 
   /** A replay waits for the settling of the original, where that still goes on here. */
   function answerFromLog(waiter: Waiter, reply: TransferResult, running: Run | undefined): void {
-    if (waiter.order.waitFor === 'decided' || running === undefined || reply.kind !== 'succeeded') {
+    if (isHasty(waiter) || running === undefined || reply.kind !== 'succeeded') {
       tell(waiter, reply);
       return;
     }
     running.result ??= reply;
-    running.waiters.push({ ...waiter, reply });
+    join(running, { ...waiter, reply });
     awaitSettling(running);
   }
 
@@ -204,34 +183,25 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     carryOut(run, step);
   }
 
+  /** What a step persists is durable before its answer, the row, comes back as the next input: only that sends and replies. */
   function carryOut(run: Run, step: CoordinatorStep, via: Pick<BankLink, 'decide'> = link): void {
-    const { request, grant, expiresAtMs, deadlineMs } = run;
     if (step.persist !== undefined) propose(run, step.persist);
-    for (const message of step.send) {
-      const { bank } = message;
-      if (message.kind === 'prepare') {
-        const { attempt } = message;
-        const leg = { request, attempt, side: sideAt(bank, request), deadlineMs, grant, expiresAtMs };
-        link.prepare(bank, leg, (vote) => advance(run, { kind: 'vote', bank, attempt, vote }));
-      } else {
-        const { decision } = message;
-        via.decide(bank, request, decision, hasteOf(run), () => advance(run, { kind: 'acknowledged', bank, attempt: decision.attempt }));
-      }
-    }
+    for (const message of step.send) if (message.kind === 'decide') deliver(run, message, via);
     if (step.reply !== undefined) reply(run, step.reply);
-    if (step.finished !== undefined) finished.push({ id: request.id, attempt: step.finished, place: run.place });
+    if (step.finished !== undefined) finished.push({ id: run.request.id, attempt: step.finished, place: run.place });
     if (run.state.kind === 'ended') end(run);
+  }
+
+  function deliver(run: Run, { bank, decision }: CoordinatorMessage & { kind: 'decide' }, via: Pick<BankLink, 'decide'>): void {
+    via.decide(bank, run.request, decision, hasteOf(run), () => advance(run, { kind: 'acknowledged', bank, attempt: decision.attempt }));
   }
 
   function reply(run: Run, result: TransferResult): void {
     run.result = result;
     const settles = run.state.kind === 'delivering' && (result.kind === 'succeeded' || result.kind === 'declined');
     if (!settles) return answerWaiters(run);
-    if (run.waiters.some(isHasty)) {
-      for (const waiter of run.waiters) if (isHasty(waiter)) tell(waiter, result);
-      run.waiters = run.waiters.filter((waiter) => !isHasty(waiter));
-    }
-    if (run.waiters.length > 0) awaitSettling(run);
+    tellHasty(run, result);
+    if (run.waiters !== undefined) awaitSettling(run);
   }
 
   /** From the first who waits on. */
@@ -240,10 +210,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   }
 
   function answerWaiters(run: Run): void {
-    const { waiters, result } = run;
-    if (result === undefined) return;
-    run.waiters = [];
-    for (const waiter of waiters) tell(waiter, result);
+    if (run.result !== undefined) tellAll(run, run.result);
   }
 
   function end(run: Run): void {
@@ -255,7 +222,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   }
 
   function propose(run: Run, proposal: Proposal): void {
-    proposals.push({ run, proposal });
+    proposals.push(proposal);
+    proposers.push(run);
     scheduleWrite();
   }
 
@@ -271,9 +239,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       const batch = proposals.splice(0, PROPOSALS_PER_WRITE_MAX);
       const delivered = finished;
       finished = [];
-      const rows = await log.decide(batch.map(({ proposal }) => proposal), delivered);
-      for (let index = 0; index < batch.length; index += 1) {
-        const { run } = batch[index]!;
+      const decided = proposers.splice(0, PROPOSALS_PER_WRITE_MAX);
+      const rows = await log.decide(batch, delivered);
+      for (let index = 0; index < decided.length; index += 1) {
+        const run = decided[index]!;
         const row = rows[index]!;
         run.place = row.place;
         advance(run, { kind: 'decided', row });
@@ -289,8 +258,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const known = runs.get(row.id);
     const step = resumeDelivery(row);
     const run: Run = {
-      request: row, grant: '', expiresAtMs: undefined, deadlineMs: 0, state: step.state, place: row.place, result: undefined,
-      waiters: [], attempt: undefined, settling: undefined,
+      request: row, state: step.state, place: row.place, result: undefined, waiters: undefined, attempt: undefined, settling: undefined,
     };
     // An attempt that runs keeps its place, and goes on until it meets the row.
     if (known === undefined || !isUndecided(known)) runs.set(row.id, run);
@@ -330,30 +298,22 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   };
 }
 
-/** The last of a call's orders to be told resolves it. */
-function tell({ call, index, reply }: Waiter, result: TransferResult): void {
-  call.results[index] = reply ?? result;
-  call.open -= 1;
-  if (call.open === 0) call.resolve(call.results);
-}
-
-function isHasty({ order }: Waiter): boolean {
-  return order.waitFor === 'decided';
-}
-
 function isUndecided({ state }: Run): boolean {
   return state.kind === 'preparing' || state.kind === 'deciding';
-}
-
-/** Whoever waits until a transfer is settled waits for its decisions; and what is taken up from the log is late already. */
-function hasteOf({ waiters }: Run): Haste {
-  return waiters.length > 0 && waiters.every(isHasty) ? 'soon' : 'now';
 }
 
 /** Whether the run delivers the row, or one that took its place, now or once its own proposal is written. A run that gathers votes may yet end without. */
 function willDeliver({ request, state }: Run, row: DecisionRow): boolean {
   if (request.fingerprint !== row.fingerprint || state.kind === 'preparing') return false;
   return state.kind !== 'delivering' || state.decision.attempt >= row.attempt;
+}
+
+/** Why a bank of this transfer would not be sent its leg. */
+function refusalOf(link: BankLink, { body }: TransferRequest): 'unreachable' | 'overloaded' | undefined {
+  const payers = link.admit(body.from.bank);
+  if (payers !== 'ready') return payers;
+  const payees = isInsideOneBank(body) ? payers : link.admit(body.to.bank);
+  return payees === 'ready' ? undefined : payees;
 }
 
 function nameDifference(running: TransferRequest, request: TransferRequest): string {

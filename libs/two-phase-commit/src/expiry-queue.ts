@@ -21,7 +21,9 @@ const PLACES_AT_ONCE = 1024;
  * Items stand in a row, by their tickets: what is waited for and left every some microseconds should cost no search.
  */
 export function createExpiryQueue<T>(clock: Clock, delayMs: number, onExpired: (item: T) => void): ExpiryQueue<T> {
-  let row: (Place<T> | undefined)[] = [];
+  let row: (T | undefined)[] = [];
+  /** When each of the row is due. */
+  let dueAtMs: number[] = [];
   /** The ticket of the first place in the row. */
   let first = 0;
   /** Before this place nobody waits. */
@@ -30,13 +32,14 @@ export function createExpiryQueue<T>(clock: Clock, delayMs: number, onExpired: (
 
   function sweep(): void {
     const nowMs = clock.monotonicMs();
-    for (let next = row[head]; next !== undefined; next = row[head]) {
-      if (next.dueAtMs > nowMs) {
-        clock.after(next.dueAtMs - nowMs, sweep);
+    for (let item = row[head]; item !== undefined; item = row[head]) {
+      const leftMs = dueAtMs[head]! - nowMs;
+      if (leftMs > 0) {
+        clock.after(leftMs, sweep);
         return;
       }
       leave(head);
-      onExpired(next.item);
+      onExpired(item);
     }
     armed = false;
   }
@@ -51,13 +54,15 @@ export function createExpiryQueue<T>(clock: Clock, delayMs: number, onExpired: (
     while (head < row.length && row[head] === undefined) head += 1;
     if (head < row.length && (head < PLACES_AT_ONCE || head < row.length / 2)) return;
     row = row.slice(head);
+    dueAtMs = dueAtMs.slice(head);
     first += head;
     head = 0;
   }
 
   return {
     add(item) {
-      row.push({ item, dueAtMs: clock.monotonicMs() + delayMs });
+      row.push(item);
+      dueAtMs.push(clock.monotonicMs() + delayMs);
       if (!armed) clock.after(delayMs, sweep);
       armed = true;
       return first + row.length - 1;
@@ -66,9 +71,4 @@ export function createExpiryQueue<T>(clock: Clock, delayMs: number, onExpired: (
       if (ticket >= first + head) leave(ticket - first);
     },
   };
-}
-
-interface Place<T> {
-  readonly item: T;
-  readonly dueAtMs: number;
 }

@@ -1,5 +1,6 @@
 export { createCoordinator } from './coordinator.ts';
-export type { Coordinator, CoordinatorOptions, Order, WaitFor } from './coordinator.ts';
+export type { Coordinator, CoordinatorOptions } from './coordinator.ts';
+export type { Order, WaitFor } from './waiters.ts';
 export { createParticipant, OverloadedError } from './participant.ts';
 export type { DecideAnswer, DecideCommand, DoubtfulLeg, Participant, ParticipantOptions, PrepareCommand } from './participant.ts';
 export { createBankLine } from './bank-line.ts';

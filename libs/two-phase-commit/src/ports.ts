@@ -76,8 +76,8 @@ export type Haste = 'now' | 'soon';
 export interface BankLink {
   /** Whether a leg for this bank would be sent: false is said before anything left the gateway. */
   admit(bank: BankName): 'ready' | 'unreachable' | 'overloaded';
-  /** Sends the leg at most once; calls back exactly once, with the vote or with silence. */
-  prepare(bank: BankName, leg: PrepareLeg, onVote: (vote: Vote | Silence) => void): void;
+  /** Sends the leg at most once; calls back exactly once, with the leg and its vote or silence: one function can hear the votes of all legs. */
+  prepare<Leg extends PrepareLeg>(bank: BankName, leg: Leg, onVote: (leg: Leg, vote: Vote | Silence) => void): void;
   /** Sends the decision again and again, for ever, until the bank acknowledges it; then calls back once. */
   decide(bank: BankName, request: TransferRequest, decision: Decision, haste: Haste, onAcknowledged: () => void): void;
 }

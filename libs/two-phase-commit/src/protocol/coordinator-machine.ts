@@ -82,7 +82,7 @@ export function beginTransfer(request: TransferRequest, row: DecisionRow | undef
   const attempt = row === undefined ? 1 : row.attempt + 1;
   if (attempt > ATTEMPT_MAX) return answer({ kind: 'not-applied', why: 'fenced' });
   const send = banksOf(request.body).map((bank) => ({ kind: 'prepare' as const, bank, attempt }));
-  return stepTo({ kind: 'preparing', request, attempt, prepared: NO_BANK }, { send });
+  return sending(send, { kind: 'preparing', request, attempt, prepared: NO_BANK });
 }
 
 /** Takes up the delivery of a decision that the log holds from an earlier life of this gateway. */
@@ -142,10 +142,18 @@ function onVote(state: Preparing, bank: BankName, vote: Vote | Silence): Coordin
   }
 }
 
-function propose({ request, attempt }: Preparing, verdict: Verdict, { mismatch, replayed }: { mismatch?: string; replayed?: boolean } = {}): CoordinatorStep {
+/** What the banks said, for the reply. */
+interface Said {
+  readonly mismatch?: string;
+  readonly replayed?: boolean;
+}
+
+const NOTHING_SAID: Said = {};
+
+function propose({ request, attempt }: Preparing, verdict: Verdict, { mismatch, replayed }: Said = NOTHING_SAID): CoordinatorStep {
   const { id, fingerprint, key, body, createdAtMs } = request;
   const persist: Proposal = { id, fingerprint, key, body, createdAtMs, attempt, verdict };
-  return stepTo({ kind: 'deciding', request, attempt, mismatch, replayed }, { persist });
+  return { state: { kind: 'deciding', request, attempt, mismatch, replayed }, persist, send: NOTHING, reply: undefined, finished: undefined };
 }
 
 function onDecided(state: CoordinatorState & { kind: 'deciding' }, row: DecisionRow): CoordinatorStep {
@@ -163,14 +171,19 @@ function onDecided(state: CoordinatorState & { kind: 'deciding' }, row: Decision
 function deliver(request: TransferRequest, decision: Decision, ownsRow: boolean, reply?: TransferResult): CoordinatorStep {
   const remaining = banksOf(request.body);
   const send = remaining.map((bank) => ({ kind: 'decide' as const, bank, decision }));
-  return stepTo({ kind: 'delivering', decision, remaining, ownsRow }, { send, reply });
+  return sending(send, { kind: 'delivering', decision, remaining, ownsRow }, reply);
 }
 
 function onAcknowledged(state: CoordinatorState & { kind: 'delivering' }, bank: BankName): CoordinatorStep {
-  const { decision, ownsRow } = state;
-  const remaining = state.remaining.filter((other) => other !== bank);
-  if (remaining.length > 0) return stepTo({ kind: 'delivering', decision, remaining, ownsRow });
-  return stepTo(ENDED, { finished: ownsRow ? decision.attempt : undefined });
+  const { decision, remaining, ownsRow } = state;
+  if (!remaining.includes(bank)) return stepTo(state);
+  if (remaining.length > 1) return stepTo({ kind: 'delivering', decision, remaining: without(bank, remaining), ownsRow });
+  return { state: ENDED, persist: undefined, send: NOTHING, reply: undefined, finished: ownsRow ? decision.attempt : undefined };
+}
+
+/** The other one of two. */
+function without(bank: BankName, [one, other]: readonly BankName[]): readonly BankName[] {
+  return [one === bank ? other! : one!];
 }
 
 /** The bank's answer is the outcome: it applied or declined in one durable write. Silence leaves it unknown. */
@@ -216,11 +229,16 @@ function timesOf(atMs: number | undefined): { createdAtMs?: number; decidedAtMs?
   return atMs === undefined ? {} : { createdAtMs: atMs, decidedAtMs: atMs };
 }
 
-function answer(reply: TransferResult): CoordinatorStep {
-  return stepTo(ENDED, { reply });
+// Steps are all of one shape: they are read for every message of every payment.
+
+function stepTo(state: CoordinatorState): CoordinatorStep {
+  return { state, persist: undefined, send: NOTHING, reply: undefined, finished: undefined };
 }
 
-/** Steps are all of one shape: they are read for every message of every payment. */
-function stepTo(state: CoordinatorState, { persist, send = NOTHING, reply, finished }: Partial<CoordinatorStep> = {}): CoordinatorStep {
-  return { state, persist, send, reply, finished };
+function sending(send: readonly CoordinatorMessage[], state: CoordinatorState, reply?: TransferResult): CoordinatorStep {
+  return { state, persist: undefined, send, reply, finished: undefined };
+}
+
+function answer(reply: TransferResult): CoordinatorStep {
+  return { state: ENDED, persist: undefined, send: NOTHING, reply, finished: undefined };
 }

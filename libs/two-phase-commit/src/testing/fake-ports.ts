@@ -112,7 +112,7 @@ export function createScriptedLink(): ScriptedLink {
   return {
     legs, decisions, down,
     admit: (bank) => (down.has(bank) ? 'unreachable' : 'ready'),
-    prepare: (bank, leg, onVote) => void legs.push({ bank, leg, vote: onVote }),
+    prepare: (bank, leg, onVote) => void legs.push({ bank, leg, vote: (vote) => onVote(leg, vote) }),
     decide: (bank, { id }, decision, haste, onAcknowledged) => void decisions.push({ bank, id, decision, haste, acknowledge: onAcknowledged }),
   };
 }
