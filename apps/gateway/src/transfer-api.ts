@@ -48,19 +48,23 @@ export function createTransferApi({ coordinator, log, network, clock, areRevocat
     const { session } = context;
     const nowMs = clock.nowMs();
     const orders: Order[] = [];
-    const checked = items.map((item) => {
-      const each = check(item, session.account, nowMs);
-      if (each.kind === 'ok') orders.push(orderOf(each.value, item));
-      return each;
+    /** What is wrong with those that no order is made of, by their indexes. */
+    const wrong = new Map<number, Checked<never>>();
+    items.forEach((item, index) => {
+      const checked = check(item, session.account, nowMs);
+      if (checked.kind === 'ok') orders.push(orderOf(checked.value, item));
+      else wrong.set(index, checked);
     });
     const results = await coordinator.createAll(orders, session.grant);
     const conflicts: Promise<void>[] = [];
     let answered = 0;
-    const created = checked.map((each, index): Checked<Transfer> => {
-      if (each.kind === 'wrong') return each;
+    const created = items.map(({ earlierSendsAnswered }, index): Checked<Transfer> => {
+      const refused = wrong.get(index);
+      if (refused !== undefined) return refused;
+      const { request } = orders[answered]!;
       const result = results[answered++]!;
-      if (result.kind === 'mismatch') conflicts.push(conflict(each.value, result.field, context).then((known) => void (created[index] = known)));
-      return outcomeOf(each.value, result, items[index]!.earlierSendsAnswered);
+      if (result.kind === 'mismatch') conflicts.push(conflict(request, result.field, context).then((known) => void (created[index] = known)));
+      return outcomeOf(request, result, earlierSendsAnswered);
     });
     await Promise.all(conflicts);
     return created;

@@ -1,9 +1,9 @@
 // Checks what a caller asks for, field by field, before anything else sees it.
 
 import { AMOUNT_MINOR_MAX, isCurrency } from '@strife/ledger';
-import { fingerprintToWire, MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule, parseTransferId, transferIdToWire, UNIX_MS_MAX } from '@strife/service';
+import { MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule, readTransferId, UNIX_MS_MAX } from '@strife/service';
 import type { CreateTransferRequest } from '@strife/stubs/gateway';
-import { fingerprintOf } from '@strife/two-phase-commit';
+import { writeFingerprint } from '@strife/two-phase-commit';
 import type { AccountName, TransferRequest } from '@strife/two-phase-commit';
 import { invalidArgument } from './failures.ts';
 import type { Failure } from './failures.ts';
@@ -16,7 +16,8 @@ export type Checked<T> = { readonly kind: 'ok'; readonly value: T } | { readonly
 
 /** The transfer that `payer` asks for, or the first thing that is wrong with it. */
 export function checkTransferRequest(request: CreateTransferRequest, payer: AccountName, nowMs: number): Checked<TransferRequest> {
-  const id = parseTransferId(request.id);
+  const key = { id: Buffer.allocUnsafe(16), fingerprint: Buffer.allocUnsafe(16) };
+  const id = readTransferId(request.id, key.id);
   if (id === undefined) return wrong('id', 'MALFORMED_ID', 'must be a UUID, such as 0190f8a2-7c1e-7d3a-9f6b-2b1c3d4e5f60');
   const { to, amount, memo } = request;
   if (to === undefined) return wrong('to', 'MISSING', 'is missing');
@@ -31,9 +32,7 @@ export function checkTransferRequest(request: CreateTransferRequest, payer: Acco
   if (controlCharacters.test(memo)) return wrong('memo', 'MEMO_CONTROL_CHARACTERS', 'must be one line without control characters');
   if (request.expiresAtUnixMs < 0n) return wrong('expires_at_unix_ms', 'INVALID_TIME', 'must be a time in ms since 1970, or 0 for never');
   const body = { from: payer, to, currency: amount.currency, amountMinor: amount.minorUnits, memo };
-  const fingerprint = fingerprintOf(body);
-  const key = { id: transferIdToWire(id), fingerprint: fingerprintToWire(fingerprint) };
-  return { kind: 'ok', value: { id, fingerprint, key, body, createdAtMs: nowMs } };
+  return { kind: 'ok', value: { id, fingerprint: writeFingerprint(body, key.fingerprint), key, body, createdAtMs: nowMs } };
 }
 
 /**

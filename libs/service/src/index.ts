@@ -44,6 +44,6 @@ export { withTimeLimit } from './time-limit.ts';
 export { wholeMessages, type WholeMessages } from './whole-messages.ts';
 export {
   declineReasonForPayee, declineReasonFromWire, declineReasonToWire, fingerprintFromWire, fingerprintToWire, gatewayOfLog, MEMO_CHARACTERS_MAX, memoFits, namePattern, nameRule,
-  parseTransferId, requestIdPattern, requestIdRule, UNIX_MS_MAX,
+  parseTransferId, readTransferId, requestIdPattern, requestIdRule, UNIX_MS_MAX,
   transferIdFromWire, transferIdToWire,
 } from './wire.ts';

@@ -7,7 +7,7 @@ export { createBankLine } from './bank-line.ts';
 export type { BankLine, BankLineOptions, BankPort, DecisionToDeliver, Flight, FlightAnswer } from './bank-line.ts';
 export { createInquirer } from './inquirer.ts';
 export type { Inquirer, InquirerOptions } from './inquirer.ts';
-export { fingerprintOf } from './fingerprint.ts';
+export { fingerprintOf, writeFingerprint } from './fingerprint.ts';
 export { systemClock } from './system-clock.ts';
 export { ATTEMPT_MAX, banksOf, decisionOf, differingField } from './protocol/vocabulary.ts';
 export type {
