@@ -104,7 +104,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     if (orders.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
       if (lookups.length === 0) clock.soon(() => void lookUp());
-      lookups.push({ orders, grant, results: [], open: orders.length, resolve });
+      lookups.push({ orders, grant, results: new Array(orders.length), open: orders.length, resolve });
     });
   }
 

@@ -1,5 +1,6 @@
 // The one place where the system clock is read.
 
+import { performance } from 'node:perf_hooks';
 import type { Clock } from './ports.ts';
 
 export const systemClock: Clock = {

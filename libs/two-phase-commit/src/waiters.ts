@@ -22,6 +22,7 @@ export interface Order {
 export interface Call {
   readonly orders: readonly Order[];
   readonly grant: string;
+  /** In the order of the orders, as long as they are; filled as they are told. */
   readonly results: TransferResult[];
   open: number;
   readonly resolve: (results: readonly TransferResult[]) => void;

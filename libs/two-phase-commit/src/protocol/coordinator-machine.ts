@@ -5,7 +5,7 @@
 
 import { ATTEMPT_MAX, banksOf, decisionOf, differingField, isInsideOneBank } from './vocabulary.ts';
 import type {
-  BankName, Decision, DecisionRow, Proposal, Reason, Silence, TransferRequest, TransientReason, Verdict, Vote,
+  BankName, Decision, DecisionRow, Proposal, Reason, Silence, TransferBody, TransferRequest, TransientReason, Verdict, Vote,
 } from './vocabulary.ts';
 
 export type CoordinatorState =
@@ -81,7 +81,7 @@ export function beginTransfer(request: TransferRequest, row: DecisionRow | undef
   if (row !== undefined && row.verdict.outcome !== 'aborted') return answer(resultOf(row, true));
   const attempt = row === undefined ? 1 : row.attempt + 1;
   if (attempt > ATTEMPT_MAX) return answer({ kind: 'not-applied', why: 'fenced' });
-  const send = banksOf(request.body).map((bank) => ({ kind: 'prepare' as const, bank, attempt }));
+  const send = toBanks(request.body, (bank) => ({ kind: 'prepare', bank, attempt }));
   return sending(send, { kind: 'preparing', request, attempt, prepared: NO_BANK });
 }
 
@@ -169,9 +169,8 @@ function onDecided(state: CoordinatorState & { kind: 'deciding' }, row: Decision
 }
 
 function deliver(request: TransferRequest, decision: Decision, ownsRow: boolean, reply?: TransferResult): CoordinatorStep {
-  const remaining = banksOf(request.body);
-  const send = remaining.map((bank) => ({ kind: 'decide' as const, bank, decision }));
-  return sending(send, { kind: 'delivering', decision, remaining, ownsRow }, reply);
+  const send = toBanks(request.body, (bank) => ({ kind: 'decide', bank, decision }));
+  return sending(send, { kind: 'delivering', decision, remaining: banksOf(request.body), ownsRow }, reply);
 }
 
 function onAcknowledged(state: CoordinatorState & { kind: 'delivering' }, bank: BankName): CoordinatorStep {
@@ -184,6 +183,12 @@ function onAcknowledged(state: CoordinatorState & { kind: 'delivering' }, bank: 
 /** The other one of two. */
 function without(bank: BankName, [one, other]: readonly BankName[]): readonly BankName[] {
   return [one === bank ? other! : one!];
+}
+
+/** By hand, in place of lists of banks: it happens twice a payment. */
+function toBanks(body: TransferBody, messageTo: (bank: BankName) => CoordinatorMessage): readonly CoordinatorMessage[] {
+  const first = messageTo(body.from.bank);
+  return isInsideOneBank(body) ? [first] : [first, messageTo(body.to.bank)];
 }
 
 /** The bank's answer is the outcome: it applied or declined in one durable write. Silence leaves it unknown. */
