@@ -16,12 +16,12 @@ export function countCalls(log: CallLog, registry: Registry): CallLog {
   const labelNames = ['method', 'status'] as const;
   // Finding the series of a pair of labels costs more than counting in it.
   const series = new Map<string, Series>();
-  new Counter({
+  const total = new Counter({
     name: 'strife_rpc_total', help: 'Calls served, by how they ended.', labelNames, registers: [registry],
     // Counted up when somebody asks.
     collect() {
       for (const known of series.values()) {
-        this.inc(known.labels, known.uncounted);
+        total.inc(known.labels, known.uncounted);
         known.uncounted = 0;
       }
     },

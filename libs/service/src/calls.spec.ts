@@ -134,6 +134,20 @@ describe('a request id', () => {
     expect(expected(seen)).toBe(true);
     expect(returned).toBe(seen);
   });
+
+  it('is another one for each call that comes without', async () => {
+    const seen: string[] = [];
+    bank = await startLocalServer({
+      getAccount: async (_request, { requestId }: ServiceContext) => {
+        seen.push(requestId);
+        return {};
+      },
+    });
+    const client = await bank.bank();
+    await Promise.all([client.getAccount({}), client.getAccount({}), client.getAccount({})]);
+    expect(new Set(seen).size).toBe(3);
+    for (const id of seen) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/);
+  });
 });
 
 describe('the context of a unary call', () => {
