@@ -101,6 +101,22 @@ describe('flights', () => {
     expect(carried()).toEqual([[10, 0], [10, 0], [30, 0]]);
   });
 
+  it('tells one function each vote with the very leg that it is about, late ones too, and each acknowledgement with its request', async () => {
+    const legs = [leg(1), { ...leg(2), deadlineMs: nowMs }, leg(3)];
+    const heard: unknown[] = [];
+    for (const each of legs) line.prepare(each, (about, vote) => heard.push([legs.indexOf(about), vote.kind]));
+    const requests = [leg(4).request, leg(5).request];
+    for (const request of requests) {
+      const decision = { outcome: 'committed', attempt: 7, fingerprint: request.fingerprint } as const;
+      line.decide(request, decision, 'now', (about, { attempt }) => heard.push([requests.indexOf(about), attempt]));
+    }
+    await turn();
+    expect(heard).toEqual([[1, 'unsent']]);
+    calls[0]!.reply([{ kind: 'busy' }, yes], ['acknowledged', 'acknowledged']);
+    await turn();
+    expect(heard.slice(1)).toEqual([[0, 'busy'], [2, 'yes'], [0, 7], [1, 7]]);
+  });
+
   it('lets legs and decisions fly together, in one call, which may take as long as legs may', async () => {
     prepareMany(1, 3);
     decideOne(4);

@@ -37,8 +37,10 @@ export interface BankLine {
   admit(): 'ready' | 'unreachable' | 'overloaded';
   /** As in BankLink. */
   prepare<Leg extends PrepareLeg>(leg: Leg, onVote: (leg: Leg, vote: Vote | Silence) => void): void;
-  /** @param haste as in BankLink */
-  decide(request: TransferRequest, decision: Decision, haste: Haste, onAcknowledged: () => void): void;
+  /** As in BankLink. */
+  decide<Request extends TransferRequest>(
+    request: Request, decision: Decision, haste: Haste, onAcknowledged: (request: Request, decision: Decision) => void,
+  ): void;
   /** The bank can be reached through this port from now on, or, undefined, by nobody. Ends any back-off. */
   connect(port: BankPort | undefined): void;
   /** Sends once more what can be sent, and nothing after it. Resolves when the calls under way have ended, or a second later. */
@@ -82,8 +84,10 @@ interface WaitingLeg<Leg extends PrepareLeg = PrepareLeg> {
   onVote(leg: Leg, vote: Vote | Silence): void;
 }
 
-interface WaitingDecision extends DecisionToDeliver {
-  readonly onAcknowledged: () => void;
+interface WaitingDecision<Request extends TransferRequest = TransferRequest> extends DecisionToDeliver {
+  readonly request: Request;
+  /** Called with this very request. */
+  onAcknowledged(request: Request, decision: Decision): void;
   /** The alarm about its refusal was raised. */
   readonly alarmed: boolean;
 }
@@ -201,7 +205,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
       return true;
     }
     unacknowledged -= 1;
-    waiting.onAcknowledged();
+    waiting.onAcknowledged(waiting.request, waiting.decision);
     return true;
   }
 
@@ -245,14 +249,14 @@ export function createBankLine(options: BankLineOptions): BankLine {
       return legs.length >= LEGS_WAITING_MAX || unacknowledged >= DECISIONS_WAITING_MAX ? 'overloaded' : 'ready';
     },
     prepare(leg, onVote) {
-      // A vote is told with the leg that it stands beside, whatever more than a leg that is.
       const waiting: WaitingLeg<typeof leg> = { leg, onVote };
       legs.push(waiting);
       schedulePump();
     },
     decide(request, decision, haste, onAcknowledged) {
       unacknowledged += 1;
-      decisions.push({ request, decision, onAcknowledged, alarmed: false });
+      const waiting: WaitingDecision<typeof request> = { request, decision, onAcknowledged, alarmed: false };
+      decisions.push(waiting);
       if (haste === 'now') schedulePump();
       else pause();
     },

@@ -10,7 +10,9 @@ import { beginTransfer, resumeDelivery, stepCoordinator } from './protocol/coord
 import type { CoordinatorInput, CoordinatorMessage, CoordinatorState, CoordinatorStep, TransferResult } from './protocol/coordinator-machine.ts';
 import type { InquiryAnswer } from './protocol/decision-rules.ts';
 import { differingField, isInsideOneBank } from './protocol/vocabulary.ts';
-import type { BankName, DecisionRow, Proposal, Silence, TransferId, TransferRequest, Vote } from './protocol/vocabulary.ts';
+import type {
+  BankName, Decision, DecisionRow, Fingerprint, Proposal, Silence, TransferBody, TransferId, TransferKey, TransferRequest, Vote,
+} from './protocol/vocabulary.ts';
 import { hasteOf, isHasty, join, orderOf, tell, tellAll, tellHasty } from './waiters.ts';
 import type { Awaited, Call, Order, WaitFor, Waiter } from './waiters.ts';
 
@@ -60,22 +62,52 @@ const PROPOSALS_PER_WRITE_MAX = 4096;
 /** Five times what a line has under way to a bank, so that it is never idle while the log is read. */
 const RECOVERED_PER_BANK_MAX = 20_000;
 
-/** A transfer under way. There are thousands at a time, so a run keeps nothing that only its beginning needs. */
-interface Run extends Awaited {
+/**
+ * A transfer under way. There are thousands at a time, so a run keeps nothing that only its beginning needs; and it goes to the banks' lines
+ * as the request that it is about, so that votes and acknowledgements come back with it, and no function is made for each of them.
+ */
+class Run implements TransferRequest, Awaited {
   readonly request: TransferRequest;
   state: CoordinatorState;
+  waiters: Waiter | undefined;
   /** Of the decision's row. */
   place: number | undefined;
-  result: TransferResult | undefined;
+  result: TransferResult | undefined = undefined;
   /** While the attempt is undecided. */
-  attempt: ExpiryTicket | undefined;
+  attempt: ExpiryTicket | undefined = undefined;
   /** While somebody waits for the banks to settle. */
-  settling: ExpiryTicket | undefined;
+  settling: ExpiryTicket | undefined = undefined;
+
+  constructor(request: TransferRequest, state: CoordinatorState, waiters: Waiter | undefined, place: number | undefined) {
+    this.request = request;
+    this.state = state;
+    this.waiters = waiters;
+    this.place = place;
+  }
+
+  get id(): TransferId {
+    return this.request.id;
+  }
+
+  get fingerprint(): Fingerprint {
+    return this.request.fingerprint;
+  }
+
+  get key(): TransferKey | undefined {
+    return this.request.key;
+  }
+
+  get body(): TransferBody {
+    return this.request.body;
+  }
+
+  get createdAtMs(): number {
+    return this.request.createdAtMs;
+  }
 }
 
-/** A leg that knows who asked for it, so that all votes can be heard by one function. */
 interface RunLeg extends PrepareLeg {
-  readonly run: Run;
+  readonly request: Run;
   readonly bank: BankName;
 }
 
@@ -90,6 +122,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     answerWaiters(run);
   });
   const recovery = createRecovery({ log, link, clock, perBankMax: recoveredPerBankMax, isUnderWay, takeUp });
+  const hearers = new Map<BankName, (run: Run, decision: Decision) => void>();
   let lookups: Call[] = [];
   let lookingUp = 0;
   let proposals: Proposal[] = [];
@@ -143,21 +176,19 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       tell(waiter, { kind: 'not-applied', why: refusal });
       return;
     }
-    const run: Run = {
-      request, state: step.state, place: undefined, result: undefined, waiters: waiter, attempt: undefined, settling: undefined,
-    };
+    const run = new Run(request, step.state, waiter, undefined);
     runs.set(request.id, run);
     undecided += 1;
     run.attempt = attempts.add(run);
     for (const message of step.send) {
       if (message.kind !== 'prepare') continue;
       const { bank, attempt } = message;
-      const leg: RunLeg = { request, attempt, side: sideAt(bank, request), deadlineMs, grant: waiter.call.grant, expiresAtMs, run, bank };
+      const leg: RunLeg = { request: run, attempt, side: sideAt(bank, request), deadlineMs, grant: waiter.call.grant, expiresAtMs, bank };
       link.prepare(bank, leg, onVote);
     }
   }
 
-  function onVote({ run, bank, attempt }: RunLeg, vote: Vote | Silence): void {
+  function onVote({ request: run, bank, attempt }: RunLeg, vote: Vote | Silence): void {
     advance(run, { kind: 'vote', bank, attempt, vote });
   }
 
@@ -193,7 +224,17 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   }
 
   function deliver(run: Run, { bank, decision }: CoordinatorMessage & { kind: 'decide' }, via: Pick<BankLink, 'decide'>): void {
-    via.decide(bank, run.request, decision, hasteOf(run), () => advance(run, { kind: 'acknowledged', bank, attempt: decision.attempt }));
+    via.decide(bank, run, decision, hasteOf(run), acknowledgedBy(bank));
+  }
+
+  /** One function a bank, not one a decision. */
+  function acknowledgedBy(bank: BankName): (run: Run, decision: Decision) => void {
+    let hear = hearers.get(bank);
+    if (hear === undefined) {
+      hear = (run, { attempt }) => advance(run, { kind: 'acknowledged', bank, attempt });
+      hearers.set(bank, hear);
+    }
+    return hear;
   }
 
   function reply(run: Run, result: TransferResult): void {
@@ -257,9 +298,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     if (isUnderWay(row)) return;
     const known = runs.get(row.id);
     const step = resumeDelivery(row);
-    const run: Run = {
-      request: row, state: step.state, place: row.place, result: undefined, waiters: undefined, attempt: undefined, settling: undefined,
-    };
+    const run = new Run(row, step.state, undefined, row.place);
     // An attempt that runs keeps its place, and goes on until it meets the row.
     if (known === undefined || !isUndecided(known)) runs.set(row.id, run);
     carryOut(run, step, via);

@@ -78,8 +78,10 @@ export interface BankLink {
   admit(bank: BankName): 'ready' | 'unreachable' | 'overloaded';
   /** Sends the leg at most once; calls back exactly once, with the leg and its vote or silence: one function can hear the votes of all legs. */
   prepare<Leg extends PrepareLeg>(bank: BankName, leg: Leg, onVote: (leg: Leg, vote: Vote | Silence) => void): void;
-  /** Sends the decision again and again, for ever, until the bank acknowledges it; then calls back once. */
-  decide(bank: BankName, request: TransferRequest, decision: Decision, haste: Haste, onAcknowledged: () => void): void;
+  /** Sends the decision again and again, for ever, until the bank acknowledges it; then calls back once, with what it was given. */
+  decide<Request extends TransferRequest>(
+    bank: BankName, request: Request, decision: Decision, haste: Haste, onAcknowledged: (request: Request, decision: Decision) => void,
+  ): void;
 }
 
 /** One leg as a bank keeps it: the machine's state and the terms it is about. */

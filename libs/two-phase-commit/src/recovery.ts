@@ -61,7 +61,7 @@ export function createRecovery({ log, link, clock, perBankMax, isUnderWay, takeU
         backlog.waiting -= 1;
         backlog.heardMs = clock.monotonicMs();
         if (backlog.waiting === halfMax) wake();
-        onAcknowledged();
+        onAcknowledged(request, decision);
       });
     },
   };

@@ -113,7 +113,8 @@ export function createScriptedLink(): ScriptedLink {
     legs, decisions, down,
     admit: (bank) => (down.has(bank) ? 'unreachable' : 'ready'),
     prepare: (bank, leg, onVote) => void legs.push({ bank, leg, vote: (vote) => onVote(leg, vote) }),
-    decide: (bank, { id }, decision, haste, onAcknowledged) => void decisions.push({ bank, id, decision, haste, acknowledge: onAcknowledged }),
+    decide: (bank, request, decision, haste, onAcknowledged) =>
+      void decisions.push({ bank, id: request.id, decision, haste, acknowledge: () => onAcknowledged(request, decision) }),
   };
 }
 
