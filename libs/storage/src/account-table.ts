@@ -4,7 +4,9 @@
 
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { Account } from '@strife/ledger';
+import type { TransferId } from '@strife/two-phase-commit';
 import { LRUCache } from 'lru-cache';
+import { blobToId, writeId } from './ids.ts';
 import type { StoredLeg } from './ledger-store.ts';
 import type { StoreFile } from './store-file.ts';
 
@@ -22,8 +24,8 @@ export interface AccountRow {
   readonly account: Account;
   /** The seq of its newest entry. */
   readonly lastEntry: number | null;
-  /** The id of the newest transfer that it pays. */
-  readonly lastTransfer: Uint8Array | null;
+  /** The newest transfer that it pays. */
+  readonly lastTransfer: TransferId | null;
 }
 
 /** Its key is that of an account, which never changes; the row does. */
@@ -75,12 +77,20 @@ export function openAccountTable(store: StoreFile, prepared: Iterable<StoredLeg>
   const updateFrozen = store.prepare('UPDATE accounts SET frozen = ? WHERE id = ?');
   const [maxId] = store.prepare('SELECT coalesce(max(id), 0) FROM accounts').get() as unknown as [number];
   let lastId = maxId;
+  const key = new Uint8Array(16);
   /** Of the accounts that are not cached. */
   const holds = holdsOf(prepared, (name) => {
     const values = selectByName.get(ACCOUNT_KINDS.clearing, name) as unknown as AccountValues | undefined;
     if (values === undefined) throw new Error(`prepared legs with ${name}, for which there is no clearing account`);
     return Number(values[0]);
   });
+
+  /** For statements, which copy what they are given. */
+  function keyOf(id: TransferId | null): Uint8Array | null {
+    if (id === null) return null;
+    writeId(id, key);
+    return key;
+  }
 
   function forget({ id, held, incoming }: Account): void {
     cached.delete(id);
@@ -120,7 +130,7 @@ export function openAccountTable(store: StoreFile, prepared: Iterable<StoredLeg>
     nextId: () => ++lastId,
     insert({ account, lastEntry, lastTransfer }) {
       const { id, kind, name, currency, posted, floor, frozen } = account;
-      insert.run(id, ACCOUNT_KINDS[kind], name, currency, posted, floor, Number(frozen), lastEntry, lastTransfer);
+      insert.run(id, ACCOUNT_KINDS[kind], name, currency, posted, floor, Number(frozen), lastEntry, keyOf(lastTransfer));
     },
     update({ account, lastEntry, lastTransfer }, before) {
       const { posted, held, incoming, floor } = account;
@@ -128,7 +138,7 @@ export function openAccountTable(store: StoreFile, prepared: Iterable<StoredLeg>
       if (floor !== null && posted - held < floor) throw new Error(`account ${account.id} would have ${posted - held} available, below its floor of ${floor}`);
       if (posted === before.account.posted && lastEntry === before.lastEntry && lastTransfer === before.lastTransfer) return;
       // By `get`: `run` makes an object that says how many rows changed, which costs a tenth of the statement.
-      update.get(posted, lastEntry, lastTransfer, account.id);
+      update.get(posted, lastEntry, keyOf(lastTransfer), account.id);
     },
     updateFrozen(id, frozen) {
       updateFrozen.run(Number(frozen), id);
@@ -164,6 +174,6 @@ function readRow(values: AccountValues, { held, incoming }: Holds): AccountRow {
   return {
     account: { id: Number(id), kind, name, currency, posted, held, incoming, floor, frozen: frozen !== 0n },
     lastEntry: lastEntry === null ? null : Number(lastEntry),
-    lastTransfer,
+    lastTransfer: lastTransfer && blobToId(lastTransfer),
   };
 }

@@ -1,10 +1,10 @@
 // What a customer may see of the past: walks along the account's chains, newest first.
 
 import type { Account } from '@strife/ledger';
-import type { AccountName } from '@strife/two-phase-commit';
+import type { AccountName, TransferId } from '@strife/two-phase-commit';
 import type { AccountTable } from './account-table.ts';
 import type { EntryRow, EntryTable } from './entry-table.ts';
-import { blobToId, isId } from './ids.ts';
+import { isId } from './ids.ts';
 import type { HistoryEntry, Page, StoredLeg } from './ledger-store.ts';
 import type { ChainedLeg, LegTable } from './leg-table.ts';
 import { CursorError } from './store-error.ts';
@@ -39,8 +39,8 @@ export function openHistory({ store, accounts, legs, entries }: HistoryTables): 
   }
 
   /** A cursor is the id of the next transfer. */
-  function firstTransfer(account: Account, head: Uint8Array | null, cursor: string | undefined): ChainedLeg | undefined {
-    if (cursor === undefined) return head === null ? undefined : legs.findChained(blobToId(head));
+  function firstTransfer(account: Account, head: TransferId | null, cursor: string | undefined): ChainedLeg | undefined {
+    if (cursor === undefined) return head === null ? undefined : legs.findChained(head);
     const found = isId(cursor) ? legs.findChained(cursor) : undefined;
     if (found?.leg.accountId !== account.id || found.leg.terms?.side === 'credit') throw new CursorError('the page token is not one of this account');
     return found;

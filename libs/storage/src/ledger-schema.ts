@@ -2,6 +2,9 @@
 //
 // The large tables have no secondary index. History hangs on chains instead: an account points at its last entry and at the last
 // transfer it pays, and each of those points at the account's one before. Writing an entry is then a pure append.
+//
+// A leg is written into the table of legs once, when it ends. Until then it stands in `prepared`. One rule says what holds, also after a crash and
+// for other programs: the state of a leg is its row in `legs`; without one, it is what `prepared` says. The view `all_legs` is that rule.
 
 import { STARTS_SCHEMA } from './process-starts.ts';
 import type { StoreKind } from './store-file.ts';
@@ -55,7 +58,7 @@ export const BANK_STORE: StoreKind = {
       ended_at_ms INTEGER,             -- null while prepared
       previous BLOB                    -- the payer's transfer before this one
     ) STRICT, WITHOUT ROWID;
-    -- Start-up finds the legs in doubt here, without reading the others.
+    -- Start-up finds here, without reading the others, the legs in doubt that have a row.
     CREATE INDEX legs_in_doubt ON legs (state) WHERE state = 0;
 
     CREATE TABLE entries (
@@ -131,6 +134,32 @@ export const BANK_STORE: StoreKind = {
     DROP TABLE accounts;
     ALTER TABLE accounts_without_holds RENAME TO accounts;
     ALTER TABLE users_of_accounts RENAME TO users;
+    `,
+    // A leg in doubt is no longer a row of its own, to be written when it is held and again when it ends. Those that an older program left in the table
+    // of legs stay there, and so does what is prepared under an id that has a row already.
+    `
+    CREATE TABLE prepared (
+      seq INTEGER PRIMARY KEY,         -- one for each write that held legs; it goes when the last of them has a row in legs
+      at_ms INTEGER NOT NULL,          -- when they were prepared
+      legs TEXT NOT NULL               -- a JSON array of what the view below takes apart; see prepared-legs.ts
+    ) STRICT;
+
+    -- What is in doubt, and has no row in legs.
+    CREATE VIEW prepared_legs AS
+      SELECT seq, unhex(value ->> 0, '-') AS id, 0 AS state, value ->> 1 AS attempt, value ->> 2 AS log, unhex(value ->> 3) AS fingerprint,
+        value ->> 4 AS side, value ->> 5 AS account_id, value ->> 6 AS payer, value ->> 7 AS payee, value ->> 8 AS peer, value ->> 9 AS currency,
+        CAST(value ->> 10 AS INTEGER) AS amount, value ->> 11 AS memo, value ->> 12 AS deadline_ms, NULL AS reason, at_ms AS prepared_at_ms,
+        NULL AS ended_at_ms, unhex(value ->> 13, '-') AS previous
+      FROM prepared, json_each(prepared.legs)
+      WHERE NOT EXISTS (SELECT 1 FROM legs WHERE legs.id = unhex(value ->> 0, '-'));
+
+    -- Every leg, once. In no order: who needs one reads legs and prepared_legs, which SQLite can merge by their ids.
+    CREATE VIEW all_legs AS
+      SELECT id, state, attempt, log, fingerprint, side, account_id, payer, payee, peer, currency, amount, memo, deadline_ms, reason, prepared_at_ms,
+        ended_at_ms, previous FROM legs
+      UNION ALL
+      SELECT id, state, attempt, log, fingerprint, side, account_id, payer, payee, peer, currency, amount, memo, deadline_ms, reason, prepared_at_ms,
+        ended_at_ms, previous FROM prepared_legs;
     `,
   ],
 };

@@ -52,7 +52,7 @@ describe('a leg that is in the table behind the back of its bank', () => {
     const other = new DatabaseSync(file);
     // Greater than all that the bank knows, so that the bank does not look for it.
     other.prepare('INSERT INTO legs (id, state, attempt, fingerprint, prepared_at_ms) VALUES (?, 2, 7, ?, 1)').run(idToBlob(idOf(9)), hexToBlob(FINGERPRINT));
-    expect(() => advance(store, 'prepare', [payment(9, 'alpha/alice', 'beta/bob', 1n)])).toThrow('UNIQUE constraint failed: legs.id');
+    expect(() => advance(store, 'prepare', [payment(9, 'alpha/alice', 'beta/bob', 1n)])).toThrow(`leg ${idOf(9)} is in the table, and was not written by this program`);
     expect(told).toHaveLength(1);
     expect(other.prepare('SELECT state, attempt FROM legs').all()).toEqual([{ state: 2, attempt: 7 }]);
     other.close();
@@ -115,10 +115,15 @@ describe('the books of an older program', () => {
     store.sessions.insert(session, 1);
     advance(store, 'prepare', [payment(1, 'alpha/alice', 'beta/bob', 1n)]);
     expect(store.attempts(idOf(1), 10)).toHaveLength(1);
+    // A leg in doubt that the older program left stays where it is until it ends.
+    expect(store.preparedLegs().map(({ id }) => id)).toEqual([idOf(1), idOf(7)]);
+    advance(store, 'settle', [payment(7, 'alpha/alice', 'beta/bob', 30n)]);
+    expect([store.transfer(idOf(7)), store.account('customer', 'alice')]).toMatchObject([{ state: { kind: 'committed' } }, { posted: 70n, held: 1n }]);
     store.close();
-    expect(withSchema1).toThrow('is at schema version 4, made by a newer program; expected version 1 or older');
+    expect(withSchema1).toThrow('is at schema version 5, made by a newer program; expected version 1 or older');
     const again = openBank(file, 'alpha');
     expect(again.sessions.find('s')).toEqual(session);
+    expect(again.preparedLegs().map(({ id }) => id)).toEqual([idOf(1)]);
     again.close();
     directory.remove();
   });

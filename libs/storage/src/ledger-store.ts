@@ -6,7 +6,6 @@ import { openAccountTable, type AccountRow, type AccountTable } from './account-
 import { openDeposits } from './deposits.ts';
 import { openEntryTable, type EntryTable } from './entry-table.ts';
 import { openHistory } from './history.ts';
-import { writeId } from './ids.ts';
 import { BANK_STORE } from './ledger-schema.ts';
 import type { LegAttempt } from './leg-attempts.ts';
 import { openLegTable, type LegTable } from './leg-table.ts';
@@ -27,6 +26,8 @@ export interface LedgerStoreOptions {
   readonly onFatal: (error: StoreFailedError) => void;
   /** How many accounts are kept in memory; 16,384 by default. */
   readonly accountsCachedMax?: number | undefined;
+  /** How many legs may stand outside of their table, those of unfinished batches that have ended included; 100,000 by default. */
+  readonly preparedKeptMax?: number | undefined;
 }
 
 /** A leg as the books hold it. */
@@ -155,8 +156,8 @@ export function openLedgerStore(options: LedgerStoreOptions): LedgerStore {
   return openStoreFile({ file, kind: BANK_STORE, name: { required: bank }, onFatal }, (store) => buildStore(store, options));
 }
 
-function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax }: LedgerStoreOptions): LedgerStore {
-  const legs = openLegTable(store);
+function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, preparedKeptMax }: LedgerStoreOptions): LedgerStore {
+  const legs = openLegTable(store, preparedKeptMax);
   const accounts = openAccountTable(store, legs.prepared(), accountsCachedMax);
   const entries = openEntryTable(store);
 
@@ -230,8 +231,9 @@ function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBat
       const known = legs.recall(write.id);
       const payer = startsTransfer(write, known.leg) ? rowOf(write.accountId) : undefined;
       legs.put(write, known, payer?.lastTransfer ?? null, nowMs);
-      if (payer !== undefined) payer.lastTransfer = keptKey(write.id);
+      if (payer !== undefined) payer.lastTransfer = write.id;
     }
+    legs.flush(nowMs);
     for (const entry of batch.entries) {
       const row = rowOf(entry.accountId);
       row.lastEntry = entries.append(entry, entry.transferId, nowMs, row.lastEntry);
@@ -252,13 +254,6 @@ type MutableRow = { -readonly [Key in keyof AccountRow]: AccountRow[Key] };
 interface Draft {
   readonly before: AccountRow;
   readonly row: MutableRow;
-}
-
-/** Of its own memory: a piece of one of Node's buffer pools would keep all of that pool. */
-function keptKey(id: TransferId): Uint8Array {
-  const key = new Uint8Array(16);
-  writeId(id, key);
-  return key;
 }
 
 /** Whether the leg is now first known to be one that its account pays. */

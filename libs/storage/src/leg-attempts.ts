@@ -55,7 +55,8 @@ export function openLegAttempts(store: StoreFile): LegAttempts {
     },
     of(leg, limit) {
       const before = earlier(leg.id, limit - 1);
-      const [stored] = store.read(() => selectAttempt.get(idToBlob(leg.id))) as unknown as [number];
+      // A leg in doubt may have no row, and nobody asks for its stored attempt then.
+      const [stored] = (store.read(() => selectAttempt.get(idToBlob(leg.id))) as unknown as [number] | undefined) ?? [0];
       return [...heldSince(before), lastAttempt(leg, stored, before.at(-1))];
     },
   };

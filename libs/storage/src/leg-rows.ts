@@ -15,6 +15,9 @@ export const LEG_COLUMNS =
   'id, state, attempt, log, fingerprint, side, account_id, payer, payee, peer, currency, amount, memo, deadline_ms, reason, ' +
   'prepared_at_ms, ended_at_ms';
 
+/** How many these are. */
+export const LEG_COLUMNS_COUNT = 17;
+
 type LegValues = [
   id: Uint8Array, state: bigint, attempt: bigint, log: bigint | null, fingerprint: Uint8Array, side: bigint | null, accountId: bigint | null,
   payer: string, payee: string, peer: string, currency: string, amount: bigint, memo: string, deadlineMs: bigint, reason: string | null,

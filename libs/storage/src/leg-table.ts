@@ -1,10 +1,13 @@
-// The legs of a bank's store. Those in doubt are kept in memory, so that a decision finds its leg without a read.
+// The legs of a bank's store. Those in doubt are kept in memory, so that a decision finds its leg without a read, and mostly have no row of their own
+// yet: see prepared-legs.ts.
 
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { LegState, TransferId } from '@strife/two-phase-commit';
 import { blobToId, writeHex, writeId } from './ids.ts';
 import type { LegWrite, StoredLeg } from './ledger-store.ts';
 import { openLegAttempts, type LegAttempt } from './leg-attempts.ts';
 import { LEG_COLUMNS, LEG_STATES, readLeg, termsValues } from './leg-rows.ts';
+import { openPreparedLegs, type PreparedEntry } from './prepared-legs.ts';
 import type { StoreFile } from './store-file.ts';
 
 type StoredState = Exclude<LegState, { kind: 'absent' }>;
@@ -27,7 +30,9 @@ export interface LegTable {
    *
    * @param previous the payer's transfer before this one; used only when the leg gets its terms
    */
-  put(write: LegWrite, known: KnownLeg, previous: Uint8Array | null, nowMs: number): void;
+  put(write: LegWrite, known: KnownLeg, previous: TransferId | null, nowMs: number): void;
+  /** Inside a write, after all that it puts: what was prepared becomes durable only by this. */
+  flush(nowMs: number): void;
   /** After the write: keeps in memory only what is in doubt. */
   forgetEnded(): void;
 }
@@ -39,23 +44,19 @@ export interface ChainedLeg {
 }
 
 /** What is known of one id: its leg, or that there is none. */
-export interface KnownLeg {
-  readonly id: TransferId;
-  readonly leg: StoredLeg | undefined;
-}
+export type KnownLeg = PreparedEntry;
 
-type Entry = { -readonly [Key in keyof KnownLeg]: KnownLeg[Key] };
-
-export function openLegTable(store: StoreFile): LegTable {
+/** @param preparedKeptMax as in LedgerStoreOptions */
+export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTable {
   const logs = openLogNumbers(store);
   const attempts = openLegAttempts(store);
   const select = store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE id = ?`);
-  const countPrepared = store.prepare('SELECT count(*), min(prepared_at_ms) FROM legs WHERE state = 0');
+  const selectGreatest = store.prepare('SELECT max(id) FROM legs');
   const selectChained = store.prepareExact(`SELECT ${LEG_COLUMNS}, previous FROM legs WHERE id = ?`);
   const columns = `legs (id, state, attempt, log, reason, prepared_at_ms, ended_at_ms, fingerprint, account_id, previous,
       side, payer, payee, peer, currency, amount, memo, deadline_ms)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-  // These four are carried out by `get`: `run` makes an object that says how many rows changed, which costs a tenth of the statement.
+  // These three are carried out by `get`: `run` makes an object that says how many rows changed, which costs a tenth of the statement.
   /** Of an id that is not in the table: should it be there all the same, the write fails, and nothing is overwritten. */
   const insert = store.prepare(`INSERT INTO ${columns}`);
   /** Of a fence that gets its terms. */
@@ -63,20 +64,32 @@ export function openLegTable(store: StoreFile): LegTable {
   const update = store.prepare(
     'UPDATE legs SET state = ?, attempt = ?, log = ?, reason = ?, prepared_at_ms = ?, ended_at_ms = ?, deadline_ms = ? WHERE id = ?',
   );
-  /** All that changes when what was held is settled. */
-  const settle = store.prepare('UPDATE legs SET state = ?, ended_at_ms = ? WHERE id = ?');
   /** All legs in doubt, and what was read or written since the last `forgetEnded`. */
-  const known = new Map<TransferId, Entry>();
+  const known = new Map<TransferId, PreparedEntry>();
   /** Of `known`, what may not be in doubt. */
-  let passing: Entry[] = [];
-  /** Of all ids in the table; '' for none. A greater one is not looked up, and a new one that begins with its time (UUIDv7) mostly is greater. */
-  let greatest = greatestId(store);
+  let passing: PreparedEntry[] = [];
+  /** Of all ids in the table; '' for none. */
+  let greatestRow = readGreatest();
+  /** Of all ids that are stored. A greater one is not looked up, and a new one that begins with its time (UUIDv7) mostly is greater. */
+  let greatest = greatestRow;
+  /** Whether the write that is under way prepared a leg that nobody looked up. */
+  let hasNew = false;
   /** Filled anew for each statement, which copies what it is given. */
   const key = new Uint8Array(16);
+  const previousKey = new Uint8Array(16);
   const fingerprint = new Uint8Array(16);
-  for (const row of store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE state = 0 ORDER BY id`).iterate()) {
-    const leg = readLeg(row as unknown as LegValues, store.name, logs.name);
-    known.set(leg.id, { id: leg.id, leg });
+  const read = (values: readonly SQLOutputValue[]): StoredLeg => readLeg(values, store.name, logs.name);
+  const prepared = openPreparedLegs({
+    store, readLeg: read, logNumber: logs.number, legsKeptMax: preparedKeptMax,
+    onFound(entry) {
+      known.set(entry.id, entry);
+      if (entry.id > greatest) greatest = entry.id;
+    },
+    moveOut: (entry) => void insertRow(insert, entry.leg!, entry.leg!, entry.previous),
+  });
+  for (const row of store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE state = 0`).iterate()) {
+    const leg = read(row as unknown as LegValues);
+    known.set(leg.id, entryOf(leg.id, leg));
   }
 
   function find(id: TransferId): StoredLeg | undefined {
@@ -85,14 +98,14 @@ export function openLegTable(store: StoreFile): LegTable {
     if (found !== undefined) return found.leg;
     // Outside the read: a malformed id is the caller's mistake, not the end of the store.
     writeId(id, key);
-    return id > greatest ? undefined : store.read(() => read(id));
+    return id > greatest ? undefined : store.read(() => readRow(id));
   }
 
-  /** Inside a read, of a well-formed id. */
-  function read(id: TransferId): StoredLeg | undefined {
+  /** Inside a read, of a well-formed id that is not in doubt. */
+  function readRow(id: TransferId): StoredLeg | undefined {
     writeId(id, key);
     const values = select.get(key);
-    return values && readLeg(values as unknown as LegValues, store.name, logs.name);
+    return values && read(values as unknown as LegValues);
   }
 
   function forgetEnded(): void {
@@ -100,44 +113,77 @@ export function openLegTable(store: StoreFile): LegTable {
     passing = [];
   }
 
-  function learn(id: TransferId, leg: StoredLeg | undefined): Entry {
-    const entry = { id, leg };
+  function learn(id: TransferId, leg: StoredLeg | undefined): PreparedEntry {
+    const entry = entryOf(id, leg);
     known.set(id, entry);
     passing.push(entry);
     return entry;
   }
 
-  function put(write: LegWrite, entry: Entry, previous: Uint8Array | null, nowMs: number): void {
+  function put(write: LegWrite, entry: PreparedEntry, previous: TransferId | null, nowMs: number): void {
     const before = entry.leg;
     const leg = next(write, before, nowMs);
-    const { id, state, terms, accountId, preparedAtMs, endedAtMs } = leg;
-    const attempt = 'attempt' in state ? state.attempt : heldBy(before);
-    const log = 'log' in state ? logs.number(state.log) : null;
-    const reason = 'reason' in state ? state.reason : null;
     attempts.keep(write, before, nowMs);
-    writeId(id, key);
-    if (isSettled(leg, before)) {
-      settle.get(LEG_STATES.committed, endedAtMs, key);
-    } else if (before?.terms !== undefined) {
-      update.get(LEG_STATES[state.kind], attempt, log, reason, preparedAtMs, endedAtMs, terms?.deadlineMs ?? null, key);
-    } else {
-      writeHex(state.fingerprint, fingerprint);
-      const [side, payer, payee, peer, currency, amount, memo, deadlineMs] = termsValues(terms);
-      const statement = before === undefined ? insert : replace;
-      statement.get(
-        key, LEG_STATES[state.kind], attempt, log, reason, preparedAtMs, endedAtMs, fingerprint, accountId, previous,
-        side, payer, payee, peer, currency, amount, memo, deadlineMs,
-      );
-    }
     if (isInDoubt(entry)) passing.push(entry);
     entry.leg = leg;
-    if (id > greatest) greatest = id;
+    if (before === undefined && leg.state.kind === 'prepared') {
+      entry.previous = previous;
+      prepared.add(entry);
+      hasNew = true;
+    } else if (entry.row !== undefined) {
+      insertRow(insert, leg, before, entry.previous);
+      prepared.remove(entry);
+    } else if (before?.terms !== undefined) {
+      updateRow(leg, before);
+    } else {
+      insertRow(before === undefined ? insert : replace, leg, before, previous);
+    }
+    if (leg.id > greatest) greatest = leg.id;
+  }
+
+  function insertRow(statement: StatementSync, { id, state, terms, accountId, preparedAtMs, endedAtMs }: StoredLeg, before: StoredLeg | undefined, previous: TransferId | null): void {
+    writeId(id, key);
+    if (previous !== null) writeId(previous, previousKey);
+    writeHex(requireStored(state).fingerprint, fingerprint);
+    const [side, payer, payee, peer, currency, amount, memo, deadlineMs] = termsValues(terms);
+    statement.get(
+      key, LEG_STATES[requireStored(state).kind], attemptOf(state, before), logOf(state), reasonOf(state), preparedAtMs, endedAtMs, fingerprint, accountId,
+      previous === null ? null : previousKey, side, payer, payee, peer, currency, amount, memo, deadlineMs,
+    );
+    if (id > greatestRow) greatestRow = id;
+  }
+
+  function updateRow({ id, state, terms, preparedAtMs, endedAtMs }: StoredLeg, before: StoredLeg): void {
+    writeId(id, key);
+    update.get(
+      LEG_STATES[requireStored(state).kind], attemptOf(state, before), logOf(state), reasonOf(state), preparedAtMs, endedAtMs, terms?.deadlineMs ?? null, key,
+    );
+  }
+
+  function logOf(state: LegState): number | null {
+    return 'log' in state ? logs.number(state.log) : null;
+  }
+
+  function readGreatest(): TransferId {
+    const [blob] = selectGreatest.get() as unknown as [Uint8Array | null];
+    return blob === null ? '' : blobToId(blob);
+  }
+
+  /** What has no row yet would be lost to one that is there behind the back of this program. */
+  function requireNothingBeyond(): void {
+    const stored = readGreatest();
+    if (stored > greatestRow) throw new Error(`leg ${stored} is in the table, and was not written by this program`);
   }
 
   return {
     find,
     recall: (id) => known.get(id) ?? learn(id, find(id)),
     put,
+    flush(nowMs) {
+      if (hasNew) requireNothingBeyond();
+      hasNew = false;
+      prepared.flush(nowMs);
+    },
     forgetEnded,
     findAll(ids) {
       store.requireUsable();
@@ -156,14 +202,21 @@ export function openLegTable(store: StoreFile): LegTable {
         for (const index of unread) {
           const id = ids[index]!;
           // Known by now if it stands twice among the ids.
-          found[index] = (known.get(id) ?? learn(id, read(id))).leg;
+          found[index] = (known.get(id) ?? learn(id, readRow(id))).leg;
         }
       });
       return found;
     },
     inDoubt() {
-      const [legs, oldest] = store.read(() => countPrepared.get()) as unknown as [number, number | null];
-      return { legs, oldestPreparedAtMs: oldest ?? undefined };
+      store.requireUsable();
+      let legs = 0;
+      let oldestPreparedAtMs: number | undefined;
+      for (const entry of known.values()) {
+        if (!isInDoubt(entry)) continue;
+        legs += 1;
+        oldestPreparedAtMs = Math.min(oldestPreparedAtMs ?? Infinity, entry.leg!.preparedAtMs);
+      }
+      return { legs, oldestPreparedAtMs };
     },
     prepared() {
       store.requireUsable();
@@ -172,12 +225,14 @@ export function openLegTable(store: StoreFile): LegTable {
       return legs.sort((one, other) => (one.id < other.id ? -1 : 1));
     },
     findChained(id) {
+      const entry = known.get(id);
+      if (entry?.row !== undefined) return { leg: entry.leg!, previous: entry.previous };
       writeId(id, key);
       return store.read(() => {
         const values = selectChained.get(key) as unknown as [...LegValues, previous: Uint8Array | null] | undefined;
         if (values === undefined) return undefined;
         const previous = values.pop() as Uint8Array | null;
-        return { leg: readLeg(values as unknown as LegValues, store.name, logs.name), previous: previous && blobToId(previous) };
+        return { leg: read(values as unknown as LegValues), previous: previous && blobToId(previous) };
       });
     },
     attempts(id, limit) {
@@ -187,32 +242,34 @@ export function openLegTable(store: StoreFile): LegTable {
   };
 }
 
-function greatestId(store: StoreFile): TransferId {
-  const [blob] = store.prepare('SELECT max(id) FROM legs').get() as unknown as [Uint8Array | null];
-  return blob === null ? '' : blobToId(blob);
-}
-
 function isInDoubt({ leg }: KnownLeg): boolean {
   return leg?.state.kind === 'prepared';
 }
 
-/** Whether nothing but the state and the end of the leg is new. */
-function isSettled({ state, terms }: StoredLeg, before: StoredLeg | undefined): boolean {
-  return state.kind === 'committed' && before?.state.kind === 'prepared' && before.terms === terms
-    && state.attempt === before.state.attempt && state.log === before.state.log;
+function entryOf(id: TransferId, leg: StoredLeg | undefined): PreparedEntry {
+  return { id, leg, previous: null, row: undefined, at: 0 };
+}
+
+function requireStored(state: LegState): StoredState {
+  if (state.kind === 'absent') throw new Error('a leg cannot be written as absent');
+  return state;
+}
+
+/** Of a declined leg, the attempt whose hold that ended; 0 for none. */
+function attemptOf(state: LegState, before: StoredLeg | undefined): number {
+  if ('attempt' in state) return state.attempt;
+  return before?.state.kind === 'prepared' ? before.state.attempt : 0;
+}
+
+function reasonOf(state: LegState): string | null {
+  return 'reason' in state ? state.reason : null;
 }
 
 type LegValues = Parameters<typeof readLeg>[0];
 
-/** The attempt whose hold ends when the leg is declined; 0 for none. */
-function heldBy(before: StoredLeg | undefined): number {
-  return before?.state.kind === 'prepared' ? before.state.attempt : 0;
-}
-
 /** A leg written with its terms keeps them, and its account; only the deadline moves with the attempt. */
-function next(write: LegWrite, before: StoredLeg | undefined, nowMs: number): StoredLeg & { state: StoredState } {
+function next(write: LegWrite, before: StoredLeg | undefined, nowMs: number): StoredLeg {
   const { id, state } = write;
-  if (state.kind === 'absent') throw new Error(`leg ${id} cannot be written as absent`);
   const terms = write.terms ?? before?.terms;
   const prepares = state.kind === 'prepared' && before?.state.kind !== 'prepared';
   return {

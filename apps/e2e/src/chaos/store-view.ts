@@ -21,10 +21,10 @@ export interface StoreView {
 export function viewStores(dataDirectory: string): StoreView {
   const bankFile = (bank: string): string => join(dataDirectory, `bank-${bank}.sqlite`);
   return {
-    leg: (bank, id) => LEG_KINDS[numberFrom(bankFile(bank), 'SELECT state FROM legs WHERE id = ?', blobOf(id)) ?? -1] ?? 'absent',
+    leg: (bank, id) => LEG_KINDS[numberFrom(bankFile(bank), 'SELECT state FROM all_legs WHERE id = ?', blobOf(id)) ?? -1] ?? 'absent',
     decision: (gateway, id) =>
       DECISION_KINDS[numberFrom(join(dataDirectory, `gateway-${gateway}.sqlite`), 'SELECT outcome FROM decisions WHERE id = ?', blobOf(id)) ?? -1] ?? 'absent',
-    prepared: (bank) => numberFrom(bankFile(bank), 'SELECT count(*) FROM legs WHERE state = 0') ?? 0,
+    prepared: (bank) => numberFrom(bankFile(bank), 'SELECT count(*) FROM all_legs WHERE state = 0') ?? 0,
   };
 }
 

@@ -321,7 +321,7 @@ describe('auditStores', () => {
 
     it('names a prepared leg whose accounts are not there', () => {
       advance(stores[0]!, 'prepare', [payment(4, 'alpha/alice', 'beta/bob', 11n)]);
-      tamper(alpha, `UPDATE legs SET account_id = 999 WHERE id = ${blob(4)}`);
+      tamper(alpha, "UPDATE prepared SET legs = json_set(legs, '$[0][5]', 999)");
       expect(found()).toEqual([`5: prepared between accounts that do not exist at alpha [${idOf(4)}]`]);
     });
   });

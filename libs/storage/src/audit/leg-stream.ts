@@ -30,7 +30,7 @@ export function* readTransfers(snapshot: Snapshot): Generator<BankTransfer> {
 
 /** One leg, by its id. */
 export function findLeg(snapshot: Snapshot, id: string): StoredLeg | undefined {
-  const [values] = snapshot.rows(`SELECT ${LEG_COLUMNS} FROM legs WHERE id = ?`, idToBlob(id));
+  const [values] = snapshot.rows(`SELECT ${LEG_COLUMNS} FROM all_legs WHERE id = ?`, idToBlob(id));
   return values && readLeg(values, snapshot.name, logNames(snapshot));
 }
 
@@ -63,7 +63,9 @@ interface EntriesItem extends Keyed {
 }
 
 function* readLegs(snapshot: Snapshot, names: (number: number) => string): Generator<LegItem> {
-  for (const values of snapshot.rows(`SELECT ${LEG_COLUMNS} FROM legs ORDER BY id`)) {
+  // Not of all_legs: so SQLite merges the two by their ids, and sorts only what is in doubt.
+  const legs = `SELECT ${LEG_COLUMNS} FROM legs UNION ALL SELECT ${LEG_COLUMNS} FROM prepared_legs ORDER BY id`;
+  for (const values of snapshot.rows(legs)) {
     yield { key: values[0] as Uint8Array, leg: readLeg(values, snapshot.name, names) };
   }
 }

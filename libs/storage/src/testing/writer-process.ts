@@ -17,7 +17,7 @@ export interface WriterProcess {
 const WRITER = fileURLToPath(new URL('./writer.ts', import.meta.url));
 
 /** @param shell put before the command: `ulimit -f 100;` */
-export function startWriter(command: 'hold' | 'books' | 'log' | 'rows', file: string, shell = ''): WriterProcess {
+export function startWriter(command: 'hold' | 'books' | 'doubt' | 'log' | 'rows', file: string, shell = ''): WriterProcess {
   const arguments_ = ['--conditions=@strife/source', '--disable-warning=ExperimentalWarning', WRITER, command, file];
   const child: ChildProcess = spawn('bash', ['-c', `${shell} exec "$0" "$@"`, process.execPath, ...arguments_], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: string[] = [];

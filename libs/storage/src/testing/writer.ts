@@ -1,5 +1,5 @@
 // A process of its own that writes to a store until it is killed. Prints a line after each thing that is durable.
-// Arguments: hold <file> | books <file> | log <file> | rows <file>
+// Arguments: hold <file> | books <file> | doubt <file> | log <file> | rows <file>
 
 import { setImmediate } from 'node:timers/promises';
 import { mayReplace } from '@strife/two-phase-commit';
@@ -29,6 +29,18 @@ function writeBooks(): void {
     advance(store, 'settle', payments);
     say(`settled ${batch}`);
   }
+}
+
+/** Prepares three legs, one of a large amount and a strange memo, says `prepared`, and waits for ever. */
+function leaveInDoubt(): void {
+  const store = openBank(file, 'alpha', fatal);
+  store.createUsers([{ username: 'alice', passwordHash: 'x', currency: 'EUR', openingMinor: 10n ** 16n }]);
+  const payments = [1, 2, 3].map((number) => payment(number, 'alpha/alice', 'beta/zoe', 1n));
+  const strange = { amountMinor: 9_007_199_254_740_993n, memo: 'a "quote", a \\, a \u0000, a \n and 😀' };
+  advance(store, 'prepare', payments.map((each) => (each.number === 2 ? { ...each, body: { ...each.body, ...strange } } : each)));
+  say('prepared');
+  // Names the store: one that nothing refers to is collected, and its lock with it.
+  setInterval(() => void store.bank, 60_000);
 }
 
 /** Decides batches for ever; says `decided n`. */
@@ -67,6 +79,9 @@ switch (command) {
     } catch (error) {
       say(`stopped: ${(error as Error).name}: ${(error as Error).message}`);
     }
+    break;
+  case 'doubt':
+    leaveInDoubt();
     break;
   case 'log':
     await writeLog();

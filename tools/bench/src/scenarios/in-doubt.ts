@@ -69,7 +69,7 @@ export async function decideUndelivered({ files }: Stage, proposals: readonly Pr
 export async function untilNothingInDoubt({ files }: Stage): Promise<void> {
   const banks = Object.values(files.banks).map((file) => new DatabaseSync(file, { readOnly: true }));
   try {
-    const questions = banks.map((bank) => bank.prepare('SELECT 1 FROM legs WHERE state = 0 LIMIT 1'));
+    const questions = banks.map((bank) => bank.prepare('SELECT 1 FROM all_legs WHERE state = 0 LIMIT 1'));
     const giveUpAt = performance.now() + SETTLE_TIMEOUT_MS;
     while (questions.some((question) => question.get() !== undefined)) {
       if (performance.now() > giveUpAt) throw new Error('payments stayed in doubt');

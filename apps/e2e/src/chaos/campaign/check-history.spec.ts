@@ -22,7 +22,7 @@ function makeBank(folder: string, bank: string, customer: string): DatabaseSync 
   const database = new DatabaseSync(join(folder, `bank-${bank}.sqlite`));
   database.exec(`
     CREATE TABLE accounts (id INTEGER PRIMARY KEY, kind INTEGER, name TEXT);
-    CREATE TABLE legs (id BLOB, state INTEGER);
+    CREATE TABLE all_legs (id BLOB, state INTEGER);
     CREATE TABLE entries (seq INTEGER PRIMARY KEY, account_id INTEGER, transfer_id BLOB, amount INTEGER, posted INTEGER);
     INSERT INTO accounts VALUES (1, 0, '${customer}');
     INSERT INTO entries VALUES (1, 1, NULL, 100, 100);
@@ -31,7 +31,7 @@ function makeBank(folder: string, bank: string, customer: string): DatabaseSync 
 }
 
 const blob = (id: string): Buffer => Buffer.from(id.replaceAll('-', ''), 'hex');
-const addLeg = (bank: DatabaseSync, state: number, id = ID): void => void bank.prepare('INSERT INTO legs VALUES (?, ?)').run(blob(id), state);
+const addLeg = (bank: DatabaseSync, state: number, id = ID): void => void bank.prepare('INSERT INTO all_legs VALUES (?, ?)').run(blob(id), state);
 const addEntry = (bank: DatabaseSync, amount: number, posted: number): void =>
   void bank.prepare('INSERT INTO entries (account_id, transfer_id, amount, posted) VALUES (1, ?, ?, ?)').run(blob(ID), amount, posted);
 

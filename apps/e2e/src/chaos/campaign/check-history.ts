@@ -167,7 +167,7 @@ function readBooks(bank: string, file: string): Books {
       return statement.iterate();
     };
     const legs = new Map<string, bigint>();
-    for (const { id, state } of rows('SELECT id, state FROM legs')) legs.set(idOf(id as Uint8Array), state as bigint);
+    for (const { id, state } of rows('SELECT id, state FROM all_legs')) legs.set(idOf(id as Uint8Array), state as bigint);
     const moved = new Map<string, { account: string; amount: bigint }[]>();
     const chains = new Map<string, ReadEntry[]>();
     const line: { seq: bigint; account: string; amount: bigint }[] = [];

@@ -184,7 +184,7 @@ describe('among snapshots, there is found', () => {
     const id = await prepare();
     await decide('committed', id, BODY);
     await advance('beta', 'settle', id, BODY);
-    damage('alpha', `UPDATE legs SET ${other} WHERE id = ${blob(id)}`);
+    damage('alpha', `INSERT INTO legs SELECT * FROM all_legs WHERE id = ${blob(id)}; UPDATE legs SET ${other} WHERE id = ${blob(id)}`);
     expect(look(['alpha', 'beta']).join('\n')).toMatch(new RegExp(`^beta .*payment ${id} is committed .*, and ${was} .* at alpha at`, 'm'));
   });
 

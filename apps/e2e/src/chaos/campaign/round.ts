@@ -99,7 +99,7 @@ async function untilDecided(stage: Stage): Promise<number> {
 }
 
 function prepared(stage: Stage): Set<string> {
-  return new Set(filesOf(stage, 'bank').flatMap((file) => rowsOf(file, 'SELECT hex(id), attempt, log, prepared_at_ms FROM legs WHERE state = 0').map((row) => `${file} ${row.join()}`)));
+  return new Set(filesOf(stage, 'bank').flatMap((file) => rowsOf(file, 'SELECT hex(id), attempt, log, prepared_at_ms FROM all_legs WHERE state = 0').map((row) => `${file} ${row.join()}`)));
 }
 
 function rowsOf(file: string, sql: string): unknown[][] {

@@ -83,7 +83,7 @@ function copyStore(file: string, copy: string): void {
 function readBank(name: string, takenAt: string, copy: string): BankSnapshot {
   return read(copy, (database) => {
     const facts = new Map<string, Fact>();
-    const legs = 'SELECT hex(id), state, attempt, log_id, hex(fingerprint), side, peer, currency, amount FROM legs LEFT JOIN logs ON number = log';
+    const legs = 'SELECT hex(id), state, attempt, log_id, hex(fingerprint), side, peer, currency, amount FROM all_legs LEFT JOIN logs ON number = log';
     for (const row of rows(database, legs)) {
       const [id, state, attempt, log, fingerprint, side, peer, currency, amount] = row as [string, bigint, bigint, string | null, string, bigint | null, string | null, string, bigint];
       const isBetween = side !== null && peer !== null && [DEBIT, CREDIT].includes(Number(side));

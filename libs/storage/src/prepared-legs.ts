@@ -1,0 +1,154 @@
+// Legs in doubt that have no row in the table of legs: one row for all that a write prepared, as JSON.
+//
+// Most legs end a moment after they were prepared, so a row of their own would be written twice. Here they are written with all others of their
+// batch, in one piece that goes when the last of them has ended.
+
+import type { SQLOutputValue } from 'node:sqlite';
+import type { TransferId } from '@strife/two-phase-commit';
+import type { StoredLeg } from './ledger-store.ts';
+import { LEG_COLUMNS, LEG_COLUMNS_COUNT, SIDES } from './leg-rows.ts';
+import { blobToId } from './ids.ts';
+import type { StoreFile } from './store-file.ts';
+
+/**
+ * The most legs of rows that are kept here, those that have ended since included. One leg without a decision keeps the row of its whole batch, so
+ * beyond this the oldest row is given up: what is left of it gets rows in the table of legs.
+ */
+const LEGS_KEPT_MAX = 100_000;
+
+/** A leg with its place here. */
+export interface PreparedEntry {
+  readonly id: TransferId;
+  leg: StoredLeg | undefined;
+  /** The payer's transfer before this one; known only of a leg that stands here. */
+  previous: TransferId | null;
+  /** Undefined for a leg that has a row in the table of legs, or does not exist. */
+  row: PreparedRow | undefined;
+  /** Its index in the row. */
+  at: number;
+}
+
+/** All legs that one write prepared; undefined for those that stand here no longer. */
+export interface PreparedRow {
+  readonly seq: number;
+  readonly entries: (PreparedEntry | undefined)[];
+  left: number;
+}
+
+export interface PreparedLegs {
+  /** Inside a write. The leg must be prepared and have its terms; nothing may have been stored under its id. */
+  add(entry: PreparedEntry): void;
+  /** Inside a write: the leg has a row in the table of legs from now on. */
+  remove(entry: PreparedEntry): void;
+  /** Inside a write, as the last thing: makes durable what was added and removed. */
+  flush(nowMs: number): void;
+}
+
+export interface PreparedLegsOptions {
+  readonly store: StoreFile;
+  readonly readLeg: (values: readonly SQLOutputValue[]) => StoredLeg;
+  readonly logNumber: (log: string) => number;
+  /** Told of each leg that is found at start. */
+  readonly onFound: (entry: PreparedEntry) => void;
+  /** Inside a write: gives the leg a row in the table of legs. */
+  readonly moveOut: (entry: PreparedEntry) => void;
+  readonly legsKeptMax?: number | undefined;
+}
+
+export function openPreparedLegs({ store, readLeg, logNumber, onFound, moveOut, legsKeptMax = LEGS_KEPT_MAX }: PreparedLegsOptions): PreparedLegs {
+  const insert = store.prepare('INSERT INTO prepared (seq, at_ms, legs) VALUES (?, ?, ?)');
+  const remove = store.prepare('DELETE FROM prepared WHERE seq = ?');
+  /** Those that are stored, oldest first. */
+  const rows = new Map<number, PreparedRow>();
+  /** Of all rows. */
+  let legsKept = 0;
+  let lastSeq = 0;
+  /** What the write that is under way has prepared. */
+  let draft: PreparedRow | undefined;
+  /** Stored rows of which that write left nothing. */
+  let finished: PreparedRow[] = [];
+
+  for (const values of store.prepareExact(`SELECT ${LEG_COLUMNS}, previous, seq FROM prepared_legs ORDER BY seq`).iterate() as unknown as Iterable<SQLOutputValue[]>) {
+    const [previous, seq] = values.slice(LEG_COLUMNS_COUNT) as [Uint8Array | null, bigint];
+    lastSeq = Number(seq);
+    const row = rows.get(lastSeq) ?? { seq: lastSeq, entries: [], left: 0 };
+    rows.set(lastSeq, row);
+    const leg = readLeg(values);
+    const entry = { id: leg.id, leg, previous: previous && blobToId(previous), row: undefined, at: 0 };
+    put(row, entry);
+    legsKept += 1;
+    onFound(entry);
+  }
+
+  function put(row: PreparedRow, entry: PreparedEntry): void {
+    entry.row = row;
+    entry.at = row.entries.push(entry) - 1;
+    row.left += 1;
+  }
+
+  function take(entry: PreparedEntry): void {
+    const { row } = entry;
+    if (row === undefined) throw new Error(`leg ${entry.id} is not among the prepared ones`);
+    row.entries[entry.at] = undefined;
+    entry.row = undefined;
+    row.left -= 1;
+    if (row.left === 0 && row !== draft) finished.push(row);
+  }
+
+  function forget(row: PreparedRow): void {
+    remove.get(row.seq);
+    rows.delete(row.seq);
+    legsKept -= row.entries.length;
+  }
+
+  function giveUpOldest(): void {
+    for (const row of rows.values()) {
+      if (legsKept <= legsKeptMax) return;
+      for (const entry of row.entries) {
+        if (entry === undefined) continue;
+        moveOut(entry);
+        entry.row = undefined;
+      }
+      forget(row);
+    }
+  }
+
+  return {
+    add(entry) {
+      draft ??= { seq: lastSeq + 1, entries: [], left: 0 };
+      put(draft, entry);
+    },
+    remove: take,
+    flush(nowMs) {
+      for (const row of finished) forget(row);
+      finished = [];
+      if (draft === undefined) return;
+      const row = draft;
+      draft = undefined;
+      if (row.left === 0) return;
+      insert.get(row.seq, nowMs, encode(row, logNumber));
+      rows.set(row.seq, row);
+      lastSeq = row.seq;
+      legsKept += row.entries.length;
+      if (legsKept > legsKeptMax) giveUpOldest();
+    },
+  };
+}
+
+/** As the view prepared_legs takes it apart. */
+function encode({ entries }: PreparedRow, logNumber: (log: string) => number): string {
+  let json = '';
+  for (const entry of entries) {
+    if (entry === undefined) continue;
+    const { id, leg, previous } = entry;
+    if (leg?.state.kind !== 'prepared' || leg.terms === undefined) throw new Error(`leg ${id} is not prepared`);
+    const { state, accountId, terms } = leg;
+    const { body, side, deadlineMs } = terms;
+    // The amount as text: not every program reads 64 bits out of a JSON number.
+    json += `${json === '' ? '' : ','}${JSON.stringify([
+      id, state.attempt, logNumber(state.log), state.fingerprint, SIDES[side], accountId, body.from.account, body.to.account,
+      side === 'credit' ? body.from.bank : body.to.bank, body.currency, String(body.amountMinor), body.memo, deadlineMs, previous,
+    ])}`;
+  }
+  return `[${json}]`;
+}
