@@ -5,9 +5,8 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { Account } from '@strife/ledger';
 import type { TransferId } from '@strife/two-phase-commit';
-import { LRUCache } from 'lru-cache';
 import { blobToId, writeId } from './ids.ts';
-import type { StoredLeg } from './ledger-store.ts';
+import type { PreparedEntry } from './prepared-legs.ts';
 import type { StoreFile } from './store-file.ts';
 
 /** Customers' accounts kept in memory, about half a kilobyte each, and with garbage not collected yet several times that. Twice what is in flight at full load. */
@@ -19,18 +18,20 @@ const INTERNAL_CACHED_MAX = 1_000;
 export const ACCOUNT_KINDS = { customer: 0, clearing: 1, equity: 2 } as const satisfies Record<Account['kind'], number>;
 const KIND_NAMES: readonly Account['kind'][] = ['customer', 'clearing', 'equity'];
 
-/** An account and the heads of its two chains. */
+/**
+ * An account and the heads of its two chains. Changed in place, and only inside a write: one that fails ends the store, and nobody reads what is in
+ * memory after that.
+ */
 export interface AccountRow {
-  readonly account: Account;
+  account: Account;
   /** The seq of its newest entry. */
-  readonly lastEntry: number | null;
-  /** The newest transfer that it pays. */
-  readonly lastTransfer: TransferId | null;
-}
-
-/** Its key is that of an account, which never changes; the row does. */
-interface Cached {
-  row: AccountRow;
+  lastEntry: number | null;
+  /** The newest transfer that it pays. What is stored may be an earlier one, where all that follow are legs without a row: see `newestTransfers`. */
+  lastTransfer: TransferId | null;
+  /** What the write that is under way has done to it: `changed` is what must be stored. */
+  fate: 'untouched' | 'touched' | 'changed';
+  /** Whether it was asked for since the cache last looked for room. */
+  isRecent: boolean;
 }
 
 export interface AccountTable {
@@ -39,12 +40,16 @@ export interface AccountTable {
   nextId(): number;
   /** Inside a write. */
   insert(row: AccountRow): void;
-  /** Inside a write, which fails for an account below its floor. Writes the row unless nothing that is stored differs from `before`; never `frozen`, nor what never changes. */
-  update(row: AccountRow, before: AccountRow): void;
+  /** Inside a write: the row is changed, or about to be; `isStored` when that must be seen in its table. It stays in memory until `save`. */
+  touch(row: AccountRow, isStored: boolean): void;
+  /** Inside a write, after all changes. Fails for an account below its floor. Never writes `frozen`, nor what never changes. */
+  save(): void;
   /** Inside a write. */
-  updateFrozen(id: number, frozen: boolean): void;
-  /** After the write of the row became durable. */
-  remember(row: AccountRow): void;
+  setFrozen(row: AccountRow, frozen: boolean): void;
+}
+
+export function newRow(account: Account): AccountRow {
+  return { account, lastEntry: null, lastTransfer: null, fate: 'untouched', isRecent: true };
 }
 
 const COLUMNS = 'id, kind, name, currency, posted, floor, frozen, last_entry, last_transfer';
@@ -54,22 +59,23 @@ type AccountValues = [
   lastEntry: bigint | null, lastTransfer: Uint8Array | null,
 ];
 
-/** What prepared legs take from an account, and what they give to it. */
+/** What an account has of its prepared legs. */
 interface Holds {
   readonly held: bigint;
   readonly incoming: bigint;
+  /** Undefined where what is stored is the newest. */
+  readonly lastTransfer: TransferId | undefined;
 }
 
-const NO_HOLDS: Holds = { held: 0n, incoming: 0n };
+const NO_HOLDS: Holds = { held: 0n, incoming: 0n, lastTransfer: undefined };
 
 /** @param prepared all legs in doubt */
-export function openAccountTable(store: StoreFile, prepared: Iterable<StoredLeg>, cachedMax = ACCOUNTS_CACHED_MAX): AccountTable {
-  /** By id: all that is cached. */
-  const cached = new Map<number, Cached>();
-  const cacheOf = (max: number): LRUCache<string, Cached> => new LRUCache({ max, dispose: ({ row }) => forget(row.account) });
+export function openAccountTable(store: StoreFile, prepared: readonly PreparedEntry[], cachedMax = ACCOUNTS_CACHED_MAX): AccountTable {
+  /** All that is cached, by id. */
+  const cached = new Map<number, AccountRow>();
   const internalMax = Math.min(cachedMax, INTERNAL_CACHED_MAX);
-  /** By name: the same accounts. */
-  const named = { customer: cacheOf(cachedMax), clearing: cacheOf(internalMax), equity: cacheOf(internalMax) };
+  /** By name: the same rows. */
+  const named = { customer: openNames(cachedMax, forget), clearing: openNames(internalMax, forget), equity: openNames(internalMax, forget) };
   const selectById = store.prepareExact(`SELECT ${COLUMNS} FROM accounts WHERE id = ?`);
   const selectByName = store.prepareExact(`SELECT ${COLUMNS} FROM accounts WHERE kind = ? AND name = ?`);
   const insert = store.prepare(`INSERT INTO accounts (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
@@ -77,13 +83,20 @@ export function openAccountTable(store: StoreFile, prepared: Iterable<StoredLeg>
   const updateFrozen = store.prepare('UPDATE accounts SET frozen = ? WHERE id = ?');
   const [maxId] = store.prepare('SELECT coalesce(max(id), 0) FROM accounts').get() as unknown as [number];
   let lastId = maxId;
+  let touched: AccountRow[] = [];
   const key = new Uint8Array(16);
   /** Of the accounts that are not cached. */
-  const holds = holdsOf(prepared, (name) => {
+  const holds = holdsOf(prepared, newestTransfers(prepared, storedTransfer), (name) => {
     const values = selectByName.get(ACCOUNT_KINDS.clearing, name) as unknown as AccountValues | undefined;
     if (values === undefined) throw new Error(`prepared legs with ${name}, for which there is no clearing account`);
     return Number(values[0]);
   });
+
+  function storedTransfer(id: number): TransferId | null {
+    const values = selectById.get(id) as unknown as AccountValues | undefined;
+    const lastTransfer = values?.[8] ?? null;
+    return lastTransfer && blobToId(lastTransfer);
+  }
 
   /** For statements, which copy what they are given. */
   function keyOf(id: TransferId | null): Uint8Array | null {
@@ -92,9 +105,10 @@ export function openAccountTable(store: StoreFile, prepared: Iterable<StoredLeg>
     return key;
   }
 
-  function forget({ id, held, incoming }: Account): void {
+  function forget({ account: { id, held, incoming }, lastTransfer }: AccountRow): void {
     cached.delete(id);
-    if (held !== 0n || incoming !== 0n) holds.set(id, { held, incoming });
+    // An account whose newest transfer is not stored has something held for it.
+    if (held !== 0n || incoming !== 0n) holds.set(id, { held, incoming, lastTransfer: lastTransfer ?? undefined });
   }
 
   function load(statement: StatementSync, ...key: SQLInputValue[]): AccountRow | undefined {
@@ -106,58 +120,127 @@ export function openAccountTable(store: StoreFile, prepared: Iterable<StoredLeg>
   }
 
   function remember(row: AccountRow): void {
-    const { id, kind, name } = row.account;
-    const known = cached.get(id);
-    if (known !== undefined) {
-      known.row = row;
-      return;
-    }
-    const added = { row };
+    const { id, kind } = row.account;
     holds.delete(id);
-    named[kind].set(name, added);
-    cached.set(id, added);
+    named[kind].add(row);
+    cached.set(id, row);
+  }
+
+  function requireSound({ id, posted, held, incoming, floor }: Account): void {
+    if (held < 0n || incoming < 0n) throw new Error(`account ${id} would hold ${held} and expect ${incoming}: more was released than was held`);
+    if (floor !== null && posted - held < floor) throw new Error(`account ${id} would have ${posted - held} available, below its floor of ${floor}`);
   }
 
   return {
     byName(kind, name) {
       store.requireUsable();
-      return named[kind].get(name)?.row ?? load(selectByName, ACCOUNT_KINDS[kind], name);
+      return named[kind].get(name) ?? load(selectByName, ACCOUNT_KINDS[kind], name);
     },
     byId(id) {
       store.requireUsable();
-      return cached.get(id)?.row ?? load(selectById, id);
+      return cached.get(id) ?? load(selectById, id);
     },
     nextId: () => ++lastId,
-    insert({ account, lastEntry, lastTransfer }) {
+    insert(row) {
+      const { account, lastEntry, lastTransfer } = row;
       const { id, kind, name, currency, posted, floor, frozen } = account;
       insert.run(id, ACCOUNT_KINDS[kind], name, currency, posted, floor, Number(frozen), lastEntry, keyOf(lastTransfer));
+      remember(row);
     },
-    update({ account, lastEntry, lastTransfer }, before) {
-      const { posted, held, incoming, floor } = account;
-      if (held < 0n || incoming < 0n) throw new Error(`account ${account.id} would hold ${held} and expect ${incoming}: more was released than was held`);
-      if (floor !== null && posted - held < floor) throw new Error(`account ${account.id} would have ${posted - held} available, below its floor of ${floor}`);
-      if (posted === before.account.posted && lastEntry === before.lastEntry && lastTransfer === before.lastTransfer) return;
-      // By `get`: `run` makes an object that says how many rows changed, which costs a tenth of the statement.
-      update.get(posted, lastEntry, keyOf(lastTransfer), account.id);
+    touch(row, isStored) {
+      if (row.fate === 'untouched') touched.push(row);
+      if (isStored) row.fate = 'changed';
+      else if (row.fate === 'untouched') row.fate = 'touched';
     },
-    updateFrozen(id, frozen) {
-      updateFrozen.run(Number(frozen), id);
+    save() {
+      for (const row of touched) {
+        const { account, lastEntry, lastTransfer, fate } = row;
+        requireSound(account);
+        // By `get`: `run` makes an object that says how many rows changed, which costs a tenth of the statement.
+        if (fate === 'changed') update.get(account.posted, lastEntry, keyOf(lastTransfer), account.id);
+        row.fate = 'untouched';
+      }
+      touched = [];
     },
-    remember,
+    setFrozen(row, frozen) {
+      updateFrozen.run(Number(frozen), row.account.id);
+      row.account = { ...row.account, frozen };
+    },
   };
 }
 
+interface Names {
+  get(name: string): AccountRow | undefined;
+  /** Makes room for it first. */
+  add(row: AccountRow): void;
+}
+
+/**
+ * Accounts by their names, `max` of them at most, and those that a write has touched. Who is full goes round and forgets who was not asked for
+ * since it came by last ("clock", or second chance): as good a choice as the least recently used, and being asked for costs a look-up only.
+ */
+function openNames(max: number, onForgotten: (row: AccountRow) => void): Names {
+  const rows = new Map<string, AccountRow>();
+  let hand = rows.values();
+
+  function makeRoom(): void {
+    for (let looked = 0; rows.size >= max && looked <= 2 * rows.size; looked++) {
+      const { value: row, done } = hand.next();
+      if (done === true) {
+        hand = rows.values();
+      } else if (row.isRecent || row.fate !== 'untouched') {
+        row.isRecent = false;
+      } else {
+        rows.delete(row.account.name);
+        onForgotten(row);
+      }
+    }
+  }
+
+  return {
+    get(name) {
+      const row = rows.get(name);
+      if (row !== undefined) row.isRecent = true;
+      return row;
+    },
+    add(row) {
+      makeRoom();
+      rows.set(row.account.name, row);
+    },
+  };
+}
+
+/**
+ * By account, the newest transfer that it pays, where legs without a row come after the one that is stored: preparing those does not write the
+ * account. Each leg names the one before, so they are found by going on from what is stored.
+ */
+function newestTransfers(prepared: readonly PreparedEntry[], storedTransfer: (accountId: number) => TransferId | null): Map<number, TransferId> {
+  const following = new Map<string, TransferId>();
+  const payers = new Set<number>();
+  for (const { id, leg, previous, row } of prepared) {
+    if (row === undefined || leg?.terms?.side === 'credit' || typeof leg?.accountId !== 'number') continue;
+    payers.add(leg.accountId);
+    following.set(`${leg.accountId} ${previous ?? ''}`, id);
+  }
+  const newest = new Map<number, TransferId>();
+  for (const payer of payers) {
+    let last = following.get(`${payer} ${storedTransfer(payer) ?? ''}`);
+    for (; last !== undefined; last = following.get(`${payer} ${last}`)) newest.set(payer, last);
+  }
+  return newest;
+}
+
 /** By account: the payer's or payee's, and the clearing account's between the two. */
-function holdsOf(prepared: Iterable<StoredLeg>, clearingId: (name: string) => number): Map<number, Holds> {
+function holdsOf(prepared: readonly PreparedEntry[], newest: ReadonlyMap<number, TransferId>, clearingId: (name: string) => number): Map<number, Holds> {
   const holds = new Map<number, Holds>();
   const add = (id: number, held: bigint, incoming: bigint): void => {
     const before = holds.get(id) ?? NO_HOLDS;
-    holds.set(id, { held: before.held + held, incoming: before.incoming + incoming });
+    holds.set(id, { held: before.held + held, incoming: before.incoming + incoming, lastTransfer: newest.get(id) });
   };
   const clearingIds = new Map<string, number>();
-  for (const { id, terms, accountId } of prepared) {
-    if (terms === undefined || accountId === null) throw new Error(`leg ${id} is prepared without its account`);
-    const { side, body } = terms;
+  for (const { id, leg } of prepared) {
+    if (leg?.terms === undefined || leg.accountId === null) throw new Error(`leg ${id} is prepared without its account`);
+    const { accountId, terms: { side, body } } = leg;
     const name = `${side === 'debit' ? body.to.bank : body.from.bank}/${body.currency}`;
     const clearing = clearingIds.get(name) ?? clearingId(name);
     clearingIds.set(name, clearing);
@@ -167,13 +250,15 @@ function holdsOf(prepared: Iterable<StoredLeg>, clearingId: (name: string) => nu
   return holds;
 }
 
-function readRow(values: AccountValues, { held, incoming }: Holds): AccountRow {
+function readRow(values: AccountValues, { held, incoming, lastTransfer: newest }: Holds): AccountRow {
   const [id, kindNumber, name, currency, posted, floor, frozen, lastEntry, lastTransfer] = values;
   const kind = KIND_NAMES[Number(kindNumber)];
   if (kind === undefined) throw new Error(`account ${id} of kind ${kindNumber}`);
   return {
     account: { id: Number(id), kind, name, currency, posted, held, incoming, floor, frozen: frozen !== 0n },
     lastEntry: lastEntry === null ? null : Number(lastEntry),
-    lastTransfer: lastTransfer && blobToId(lastTransfer),
+    lastTransfer: newest ?? (lastTransfer && blobToId(lastTransfer)),
+    fate: 'untouched',
+    isRecent: true,
   };
 }

@@ -11,8 +11,8 @@ export interface Deposits {
   deposit(id: string, account: string, amount: Money): DepositResult;
   /** Why `from`, an equity account, may not give `to` this much; or undefined. */
   mayDeposit(from: Account, to: Account | undefined, amount: Money): DeclineReason | undefined;
-  /** Inside a write. Writes the entries, not the accounts; returns both rows as they are after it. No id: an opening balance. */
-  post(id: Uint8Array | null, from: AccountRow, to: AccountRow, movement: Movement): { from: AccountRow; to: AccountRow };
+  /** Inside a write. Writes the entries, and changes both rows without writing them. No id: an opening balance. */
+  post(id: Uint8Array | null, from: AccountRow, to: AccountRow, movement: Movement): void;
 }
 
 export interface DepositsOptions {
@@ -33,12 +33,13 @@ export function openDeposits({ store, accounts, entries, rules, nowMs, equity }:
     return rules.mayCredit(to, amount) ?? rules.mayDebit(from, amount);
   }
 
-  function post(id: Uint8Array | null, from: AccountRow, to: AccountRow, { debited, credited, entries: [out, into] }: Movement): { from: AccountRow; to: AccountRow } {
+  function post(id: Uint8Array | null, from: AccountRow, to: AccountRow, { debited, credited, entries: [out, into] }: Movement): void {
     const atMs = nowMs();
-    const first = entries.append(out, null, atMs, from.lastEntry);
-    const second = entries.append(into, null, atMs, to.lastEntry);
-    insert.run(first, id, credited.id, into.amountMinor, atMs);
-    return { from: { ...from, account: debited, lastEntry: first }, to: { ...to, account: credited, lastEntry: second } };
+    from.account = debited;
+    from.lastEntry = entries.append(out, null, atMs, from.lastEntry);
+    to.account = credited;
+    to.lastEntry = entries.append(into, null, atMs, to.lastEntry);
+    insert.run(from.lastEntry, id, credited.id, into.amountMinor, atMs);
   }
 
   function replay(earlier: [accountId: bigint, minorUnits: bigint], account: Account | undefined, amount: Money): DepositResult {
@@ -61,14 +62,12 @@ export function openDeposits({ store, accounts, entries, rules, nowMs, equity }:
     const reason = mayDeposit(from.account, to.account, amount);
     if (reason !== undefined) return { kind: 'declined', reason };
     const movement = rules.deposit(from.account, to.account, amount);
-    const posted = store.write(() => {
-      const rows = post(key, from, to, movement);
-      accounts.update(rows.from, from);
-      accounts.update(rows.to, to);
-      return rows;
+    store.write(() => {
+      accounts.touch(from, true);
+      accounts.touch(to, true);
+      post(key, from, to, movement);
+      accounts.save();
     });
-    accounts.remember(posted.from);
-    accounts.remember(posted.to);
     return { kind: 'deposited', account: movement.credited, replayed: false };
   }
 

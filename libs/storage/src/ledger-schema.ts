@@ -1,7 +1,8 @@
 // A bank's store: accounts, users, legs, entries, deposits, login sessions.
 //
 // The large tables have no secondary index. History hangs on chains instead: an account points at its last entry and at the last
-// transfer it pays, and each of those points at the account's one before. Writing an entry is then a pure append.
+// transfer it pays (but for those that are only in `prepared`, which start-up finds from there), and each of those points at the account's one before.
+// Writing an entry is then a pure append.
 //
 // A leg is written into the table of legs once, when it ends. Until then it stands in `prepared`. One rule says what holds, also after a crash and
 // for other programs: the state of a leg is its row in `legs`; without one, it is what `prepared` says. The view `all_legs` is that rule.

@@ -2,7 +2,7 @@
 
 import type { Account, DeclineReason, Entry, Money, deposit, mayCredit, mayDebit } from '@strife/ledger';
 import type { AccountName, LegState, LegTerms, TransferId } from '@strife/two-phase-commit';
-import { openAccountTable, type AccountRow, type AccountTable } from './account-table.ts';
+import { newRow, openAccountTable, type AccountRow, type AccountTable } from './account-table.ts';
 import { openDeposits } from './deposits.ts';
 import { openEntryTable, type EntryTable } from './entry-table.ts';
 import { openHistory } from './history.ts';
@@ -158,7 +158,7 @@ export function openLedgerStore(options: LedgerStoreOptions): LedgerStore {
 
 function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, preparedKeptMax }: LedgerStoreOptions): LedgerStore {
   const legs = openLegTable(store, preparedKeptMax);
-  const accounts = openAccountTable(store, legs.prepared(), accountsCachedMax);
+  const accounts = openAccountTable(store, legs.inDoubt(), accountsCachedMax);
   const entries = openEntryTable(store);
 
   /** An account that no customer owns: made when it is first needed. */
@@ -168,9 +168,8 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, prepar
     const account: Account = {
       id: accounts.nextId(), kind, name, currency, posted: 0n, held: 0n, incoming: 0n, floor: null, frozen: false,
     };
-    const row: AccountRow = { account, lastEntry: null, lastTransfer: null };
+    const row = newRow(account);
     store.write(() => accounts.insert(row));
-    accounts.remember(row);
     return row;
   }
 
@@ -185,8 +184,8 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, prepar
     legs: (ids) => legs.findAll(ids),
     transfer: (id) => legs.find(id),
     attempts: (id, limit) => legs.attempts(id, limit),
-    preparedLegs: () => legs.prepared(),
-    inDoubt: () => legs.inDoubt(),
+    preparedLegs: () => legs.inDoubt().map(({ leg }) => leg!),
+    inDoubt: () => legs.countInDoubt(),
     account: (kind, name) => accounts.byName(kind, name)?.account,
     accountById: (id) => accounts.byId(id)?.account,
     clearing: (peer, currency) => internal('clearing', `${peer}/${currency}`, currency).account,
@@ -213,47 +212,40 @@ interface Tables {
 
 function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBatch, nowMs: number): void {
   if (batch.legs.length + batch.accounts.length + batch.entries.length === 0) return;
-  const drafts = new Map<number, Draft>();
 
-  function rowOf(id: number): MutableRow {
-    const draft = drafts.get(id);
-    if (draft !== undefined) return draft.row;
-    const before = accounts.byId(id);
-    if (before === undefined) throw new Error(`account ${id} is not in the books`);
-    const { account, lastEntry, lastTransfer } = before;
-    const row = { account, lastEntry, lastTransfer };
-    drafts.set(id, { before, row });
+  function rowOf(id: number, isStored: boolean): AccountRow {
+    const row = accounts.byId(id);
+    if (row === undefined) throw new Error(`account ${id} is not in the books`);
+    accounts.touch(row, isStored);
     return row;
   }
 
   store.write(() => {
     for (const write of batch.legs) {
       const known = legs.recall(write.id);
-      const payer = startsTransfer(write, known.leg) ? rowOf(write.accountId) : undefined;
-      legs.put(write, known, payer?.lastTransfer ?? null, nowMs);
+      const payer = startsTransfer(write, known.leg) ? rowOf(write.accountId, false) : undefined;
+      const hasNewRow = legs.put(write, known, payer?.lastTransfer ?? null, nowMs);
       if (payer !== undefined) payer.lastTransfer = write.id;
+      if (hasNewRow) pointAt(known.leg);
     }
-    legs.flush(nowMs);
+    for (const leg of legs.flush(nowMs)) pointAt(leg);
     for (const entry of batch.entries) {
-      const row = rowOf(entry.accountId);
+      const row = rowOf(entry.accountId, true);
       row.lastEntry = entries.append(entry, entry.transferId, nowMs, row.lastEntry);
     }
     for (const account of batch.accounts) {
-      const row = rowOf(account.id);
+      const row = rowOf(account.id, false);
+      if (account.posted !== row.account.posted) accounts.touch(row, true);
       row.account = account.frozen === row.account.frozen ? account : { ...account, frozen: row.account.frozen };
     }
-    for (const { row, before } of drafts.values()) accounts.update(row, before);
+    accounts.save();
   });
-  for (const { row } of drafts.values()) accounts.remember(row);
   legs.forgetEnded();
-}
 
-type MutableRow = { -readonly [Key in keyof AccountRow]: AccountRow[Key] };
-
-/** An account as a batch found it, and as it leaves it. */
-interface Draft {
-  readonly before: AccountRow;
-  readonly row: MutableRow;
+  /** What is stored of an account may be behind legs without a row only: once the leg of a payer has one, its account must be written, too. */
+  function pointAt(leg: StoredLeg | undefined): void {
+    if (leg?.terms !== undefined && leg.terms.side !== 'credit' && leg.accountId !== null) rowOf(leg.accountId, true);
+  }
 }
 
 /** Whether the leg is now first known to be one that its account pays. */

@@ -16,9 +16,9 @@ export interface LegTable {
   find(id: TransferId): StoredLeg | undefined;
   /** The legs of these ids, in their order; undefined for one that does not exist. What it found counts as read until the next write. */
   findAll(ids: readonly TransferId[]): (StoredLeg | undefined)[];
-  /** In the order of their ids. */
-  prepared(): StoredLeg[];
-  inDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
+  /** In the order of their ids; each has its leg. */
+  inDoubt(): PreparedEntry[];
+  countInDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
   /** A leg with its place in the chain of its payer's transfers, in one read. */
   findChained(id: TransferId): ChainedLeg | undefined;
   /** What each attempt did here, oldest first, the newest `limit` at most; empty for an unknown id. */
@@ -26,13 +26,13 @@ export interface LegTable {
   /** Inside a write: what to `put` the leg on. */
   recall(id: TransferId): KnownLeg;
   /**
-   * Inside a write. `known` then knows the leg as it was written.
+   * Inside a write. `known` then knows the leg as it was written. Returns whether it has got a row in the table, with terms, that it did not have before.
    *
    * @param previous the payer's transfer before this one; used only when the leg gets its terms
    */
-  put(write: LegWrite, known: KnownLeg, previous: TransferId | null, nowMs: number): void;
-  /** Inside a write, after all that it puts: what was prepared becomes durable only by this. */
-  flush(nowMs: number): void;
+  put(write: LegWrite, known: KnownLeg, previous: TransferId | null, nowMs: number): boolean;
+  /** Inside a write, after all that it puts: what was prepared becomes durable only by this. Returns other legs that have got a row by it. */
+  flush(nowMs: number): readonly StoredLeg[];
   /** After the write: keeps in memory only what is in doubt. */
   forgetEnded(): void;
 }
@@ -85,7 +85,7 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
       known.set(entry.id, entry);
       if (entry.id > greatest) greatest = entry.id;
     },
-    moveOut: (entry) => void insertRow(insert, entry.leg!, entry.leg!, entry.previous),
+    moveOut: ({ leg, previous }) => insertRow(insert, leg!, leg, previous),
   });
   for (const row of store.prepareExact(`SELECT ${LEG_COLUMNS} FROM legs WHERE state = 0`).iterate()) {
     const leg = read(row as unknown as LegValues);
@@ -120,25 +120,30 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
     return entry;
   }
 
-  function put(write: LegWrite, entry: PreparedEntry, previous: TransferId | null, nowMs: number): void {
+  function put(write: LegWrite, entry: PreparedEntry, previous: TransferId | null, nowMs: number): boolean {
     const before = entry.leg;
     const leg = next(write, before, nowMs);
     attempts.keep(write, before, nowMs);
     if (isInDoubt(entry)) passing.push(entry);
     entry.leg = leg;
+    if (leg.id > greatest) greatest = leg.id;
     if (before === undefined && leg.state.kind === 'prepared') {
       entry.previous = previous;
       prepared.add(entry);
       hasNew = true;
-    } else if (entry.row !== undefined) {
+      return false;
+    }
+    if (entry.row !== undefined) {
       insertRow(insert, leg, before, entry.previous);
       prepared.remove(entry);
-    } else if (before?.terms !== undefined) {
-      updateRow(leg, before);
-    } else {
-      insertRow(before === undefined ? insert : replace, leg, before, previous);
+      return true;
     }
-    if (leg.id > greatest) greatest = leg.id;
+    if (before?.terms !== undefined) {
+      updateRow(leg, before);
+      return false;
+    }
+    insertRow(before === undefined ? insert : replace, leg, before, previous);
+    return leg.terms !== undefined;
   }
 
   function insertRow(statement: StatementSync, { id, state, terms, accountId, preparedAtMs, endedAtMs }: StoredLeg, before: StoredLeg | undefined, previous: TransferId | null): void {
@@ -182,7 +187,7 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
     flush(nowMs) {
       if (hasNew) requireNothingBeyond();
       hasNew = false;
-      prepared.flush(nowMs);
+      return prepared.flush(nowMs);
     },
     forgetEnded,
     findAll(ids) {
@@ -207,7 +212,7 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
       });
       return found;
     },
-    inDoubt() {
+    countInDoubt() {
       store.requireUsable();
       let legs = 0;
       let oldestPreparedAtMs: number | undefined;
@@ -218,11 +223,9 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
       }
       return { legs, oldestPreparedAtMs };
     },
-    prepared() {
+    inDoubt() {
       store.requireUsable();
-      const legs: StoredLeg[] = [];
-      for (const entry of known.values()) if (isInDoubt(entry)) legs.push(entry.leg!);
-      return legs.sort((one, other) => (one.id < other.id ? -1 : 1));
+      return [...known.values()].filter(isInDoubt).sort((one, other) => (one.id < other.id ? -1 : 1));
     },
     findChained(id) {
       const entry = known.get(id);

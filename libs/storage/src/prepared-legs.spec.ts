@@ -3,6 +3,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { LegState } from '@strife/two-phase-commit';
+import fc from 'fast-check';
 import { auditStores } from './audit/audit-stores.ts';
 import { openLedgerStore, type LedgerStore, type LegWrite } from './ledger-store.ts';
 import { FINGERPRINT, LOG, advance, idOf, payment, rules, type Payment } from './testing/bank-kit.ts';
@@ -26,8 +27,8 @@ afterEach(() => {
   directory.remove();
 });
 
-function open(preparedKeptMax?: number): LedgerStore {
-  return openLedgerStore({ file, bank: 'alpha', nowMs: () => nowMs, ledger: rules, preparedKeptMax, onFatal: failLoudly });
+function open(preparedKeptMax?: number, accountsCachedMax?: number): LedgerStore {
+  return openLedgerStore({ file, bank: 'alpha', nowMs: () => nowMs, ledger: rules, preparedKeptMax, accountsCachedMax, onFatal: failLoudly });
 }
 
 function reopen(preparedKeptMax?: number): void {
@@ -116,6 +117,65 @@ describe('a prepared leg', () => {
     expect([statesIn('all_legs'), preparedRows()]).toEqual([[[hexOf(1), ABORTED], [hexOf(2), PREPARED]], [1]]);
     reopen();
     expect(store.listTransfers('alice', 10).items.map(({ id }) => id)).toEqual([idOf(2)]);
+  });
+});
+
+describe("a payer's transfers", () => {
+  const stored = () => ask("SELECT hex(last_transfer) FROM accounts WHERE name = 'alice'")[0]![0];
+  const listed = (account = 'alice') => store.listTransfers(account, 100).items.map(({ id }) => id);
+
+  it('are known without a write of the account until the first of them has a row', () => {
+    advance(store, 'prepare', [out(1), out(2)]);
+    expect([stored(), listed()]).toEqual(['', [2, 1].map(idOf)]);
+    reopen();
+    expect(listed()).toEqual([2, 1].map(idOf));
+    advance(store, 'apply', [payment(3, 'alpha/alice', 'alpha/bob', 1n)]);
+    advance(store, 'prepare', [out(4)]);
+    expect([stored(), listed()]).toEqual([hexOf(3), [4, 3, 2, 1].map(idOf)]);
+    reopen();
+    advance(store, 'prepare', [out(5)]);
+    advance(store, 'release', [out(1)]);
+    expect([stored(), listed()]).toEqual([hexOf(5), [5, 4, 3, 2].map(idOf)]);
+    reopen();
+    expect(listed()).toEqual([5, 4, 3, 2].map(idOf));
+  });
+
+  it('are all listed, in their order, whatever happens to them, to the cache of accounts and to the process', () => {
+    const step = fc.record({ what: fc.constantFrom('prepare', 'prepare', 'settle', 'release', 'apply', 'reopen'), payer: fc.nat(3), which: fc.nat(20) });
+    fc.assert(fc.property(fc.array(step, { minLength: 5, maxLength: 40 }), fc.integer({ min: 1, max: 6 }), (steps, preparedKeptMax) => {
+      store.close();
+      file = directory.file(`${(nowMs += 1)}.sqlite`);
+      const again = () => open(preparedKeptMax, 2);
+      store = again();
+      const payers = ['ann', 'ben', 'cat', 'dan'];
+      store.createUsers(['bob', ...payers].map((username) => ({ username, passwordHash: 'x', currency: 'EUR', openingMinor: 1_000n })));
+      const held: { payer: string; pay: Payment }[] = [];
+      const expected = new Map(payers.map((payer) => [payer, [] as string[]]));
+      steps.forEach(({ what, payer: number, which }, index) => {
+        const payer = payers[number]!;
+        const own = expected.get(payer)!;
+        if (what === 'prepare') {
+          // Some of two legs, so that batches end in parts.
+          const pays = [index, 100 + index].slice(0, 1 + (which % 2)).map((id) => payment(id, `alpha/${payer}`, 'beta/zoe', 1n));
+          advance(store, 'prepare', pays);
+          held.push(...pays.map((pay) => ({ payer, pay })));
+          own.unshift(...pays.map((pay) => idOf(pay.number)).reverse());
+        } else if (what === 'apply') {
+          advance(store, 'apply', [payment(index, `alpha/${payer}`, 'alpha/bob', 1n)]);
+          own.unshift(idOf(index));
+        } else if (what === 'reopen') {
+          store.close();
+          store = again();
+        } else {
+          const [leg] = held.splice(which % Math.max(held.length, 1), 1);
+          if (leg === undefined) return;
+          advance(store, what, [leg.pay]);
+          if (what === 'release') expected.set(leg.payer, expected.get(leg.payer)!.filter((id) => id !== idOf(leg.pay.number)));
+        }
+        for (const [name, ids] of expected) expect(listed(name)).toEqual(ids);
+      });
+      expect(auditStores({ banks: [file], gateways: [] })).toMatchObject({ ok: true, inDoubt: held.length });
+    }), { numRuns: 25 });
   });
 });
 

@@ -40,8 +40,8 @@ export interface PreparedLegs {
   add(entry: PreparedEntry): void;
   /** Inside a write: the leg has a row in the table of legs from now on. */
   remove(entry: PreparedEntry): void;
-  /** Inside a write, as the last thing: makes durable what was added and removed. */
-  flush(nowMs: number): void;
+  /** Inside a write, as the last thing: makes durable what was added and removed. Returns the legs that were moved out. */
+  flush(nowMs: number): readonly StoredLeg[];
 }
 
 export interface PreparedLegsOptions {
@@ -101,16 +101,19 @@ export function openPreparedLegs({ store, readLeg, logNumber, onFound, moveOut, 
     legsKept -= row.entries.length;
   }
 
-  function giveUpOldest(): void {
+  function giveUpOldest(): StoredLeg[] {
+    const moved: StoredLeg[] = [];
     for (const row of rows.values()) {
-      if (legsKept <= legsKeptMax) return;
+      if (legsKept <= legsKeptMax) break;
       for (const entry of row.entries) {
-        if (entry === undefined) continue;
+        if (entry?.leg === undefined) continue;
         moveOut(entry);
         entry.row = undefined;
+        moved.push(entry.leg);
       }
       forget(row);
     }
+    return moved;
   }
 
   return {
@@ -122,18 +125,20 @@ export function openPreparedLegs({ store, readLeg, logNumber, onFound, moveOut, 
     flush(nowMs) {
       for (const row of finished) forget(row);
       finished = [];
-      if (draft === undefined) return;
+      if (draft === undefined) return NONE;
       const row = draft;
       draft = undefined;
-      if (row.left === 0) return;
+      if (row.left === 0) return NONE;
       insert.get(row.seq, nowMs, encode(row, logNumber));
       rows.set(row.seq, row);
       lastSeq = row.seq;
       legsKept += row.entries.length;
-      if (legsKept > legsKeptMax) giveUpOldest();
+      return legsKept > legsKeptMax ? giveUpOldest() : NONE;
     },
   };
 }
+
+const NONE: readonly StoredLeg[] = [];
 
 /** As the view prepared_legs takes it apart. */
 function encode({ entries }: PreparedRow, logNumber: (log: string) => number): string {

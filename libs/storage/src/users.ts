@@ -1,7 +1,7 @@
 // Users and their accounts.
 
 import type { Account, DeclineReason, Movement } from '@strife/ledger';
-import type { AccountRow, AccountTable } from './account-table.ts';
+import { newRow, type AccountRow, type AccountTable } from './account-table.ts';
 import type { Deposits } from './deposits.ts';
 import type { LedgerStoreOptions, NewUser } from './ledger-store.ts';
 import type { StoreFile } from './store-file.ts';
@@ -71,28 +71,25 @@ export function openUsers({ store, accounts, deposits, rules, equity }: UsersOpt
     });
   }
 
-  /** Inside a write. Returns every account as it then is. */
-  function make(openings: readonly Opening[]): AccountRow[] {
-    const equities = new Map<string, AccountRow>();
-    const customers = openings.map(({ user, account, movement }) => {
-      let row: AccountRow = { account, lastEntry: null, lastTransfer: null };
+  /** Inside a write. */
+  function make(openings: readonly Opening[]): void {
+    for (const { user, account, movement } of openings) {
+      const row = newRow(account);
       if (movement !== undefined) {
-        const posted = deposits.post(null, equities.get(account.currency) ?? equity(account.currency), row, movement);
-        equities.set(account.currency, posted.from);
-        row = posted.to;
+        const from = equity(account.currency);
+        accounts.touch(from, true);
+        deposits.post(null, from, row, movement);
       }
       accounts.insert(row);
       insert.run(account.id, user.username, user.passwordHash);
-      return row;
-    });
-    for (const row of equities.values()) accounts.update(row, equity(row.account.currency));
-    return [...equities.values(), ...customers];
+    }
+    accounts.save();
   }
 
   return {
     createUsers(users) {
       const openings = plan(missing(users));
-      if (openings.length > 0) for (const row of store.write(() => make(openings))) accounts.remember(row);
+      if (openings.length > 0) store.write(() => make(openings));
       return openings.map(({ user }) => user.username);
     },
 
@@ -101,8 +98,7 @@ export function openUsers({ store, accounts, deposits, rules, equity }: UsersOpt
     setFrozen(name, frozen) {
       const row = accounts.byName('customer', name);
       if (row === undefined) return false;
-      store.write(() => accounts.updateFrozen(row.account.id, frozen));
-      accounts.remember({ ...row, account: { ...row.account, frozen } });
+      store.write(() => accounts.setFrozen(row, frozen));
       return true;
     },
   };
