@@ -25,14 +25,15 @@ export type ParticipantApi = ExchangedCalls & { readonly exchange: Exchange };
 
 export function createParticipantApi({ bank, participant, grants }: ParticipantApiOptions): ParticipantApi {
   /** The accounts that the grants of a request speak for; undefined for a grant that this bank does not honour. */
-  function accountsOf({ grants: texts }: PrepareRequest): Promise<(string | undefined)[]> {
-    return Promise.all(
-      texts.map(async (text) => {
-        const known = grants.verifyCached(text);
-        if (known !== undefined) return known.account;
-        return await grants.verify(text).then(({ account }) => account, () => undefined);
-      }),
-    );
+  async function accountsOf({ grants: texts }: PrepareRequest): Promise<readonly (string | undefined)[]> {
+    const accounts = texts.map((text) => grants.verifyCached(text)?.account);
+    // Mostly all are known, and a promise for each would cost as much as the look-up.
+    if (accounts.includes(undefined)) {
+      await Promise.all(texts.map(async (text, index) => {
+        accounts[index] ??= await grants.verify(text).then(({ account }) => account, () => undefined);
+      }));
+    }
+    return accounts;
   }
 
   const calls: ExchangedCalls = {

@@ -7,7 +7,7 @@ export { OpeningBalanceError } from './users.ts';
 export type { SessionRow, SessionStore } from './session-store.ts';
 export type { NumberedRevocation, RevocationRow, RevocationStore } from './revocation-store.ts';
 export type {
-  DepositResult, EntryWrite, HistoryEntry, LedgerBatch, LedgerStore, LedgerStoreOptions, LegWrite, NewUser, Page, StoredLeg,
+  DepositResult, HistoryEntry, LedgerBatch, LedgerStore, LedgerStoreOptions, LegWrite, NewUser, Page, StoredLeg, TransferEntries,
 } from './ledger-store.ts';
 export { CursorError, StoreError, StoreFailedError, StoreLockedError, StoreRolledBackError, StoreSchemaError } from './store-error.ts';
 export { auditStores } from './audit/audit-stores.ts';

@@ -3,8 +3,8 @@
 import type {
   Account, Money, Movement, Pair, applyInside, hold, mayCredit, mayDebit, release, settleCredit, settleDebit,
 } from '@strife/ledger';
-import type { LedgerEffect, LegBatch, LegRecord, LegTerms, Reason, Resource, TransferId } from '@strife/two-phase-commit';
-import type { EntryWrite, LedgerStore, LegWrite, StoredLeg } from './ledger-store.ts';
+import type { LedgerEffect, LegBatch, LegState, LegTerms, Reason, Resource, TransferId } from '@strife/two-phase-commit';
+import type { LedgerStore, StoredLeg, TransferEntries } from './ledger-store.ts';
 
 /** The accounting rules that legs are prepared and settled by: the exports of @strife/ledger. */
 export interface LegRules {
@@ -32,30 +32,28 @@ interface Place {
   isChanged: boolean;
 }
 
-/** A leg as the batch leaves it. */
+/** A leg as the batch leaves it: what is asked for and what is written are the same object. */
 interface LegPlace {
   readonly id: TransferId;
-  record: LegRecord;
+  state: LegState;
+  terms: LegTerms | undefined;
   accountId: number | null;
+  endedAtMs: number | undefined;
   isChanged: boolean;
-}
-
-/** Where a leg's money leaves and where it arrives, inside this bank. */
-interface Sides {
-  readonly terms: LegTerms;
-  readonly from: Place | undefined;
-  readonly to: Place | undefined;
 }
 
 function createBatch(store: LegBooks, { mayDebit, mayCredit }: LegRules, movements: Movements, ids: readonly TransferId[]): LegBatch {
   const legs = new Map<TransferId, LegPlace>();
-  store.legs(ids).forEach((leg, index) => legs.set(ids[index]!, placeOf(ids[index]!, leg)));
+  const found = store.legs(ids);
+  for (let index = 0; index < ids.length; index += 1) legs.set(ids[index]!, placeOf(ids[index]!, found[index]));
   const customers = new Map<string, Place>();
   const clearings = new Map<string, Place>();
-  const entries: EntryWrite[] = [];
-  /** What was asked for last: a leg is looked at, checked and changed before the next. */
+  const writes: LegPlace[] = [];
+  const changed: Place[] = [];
+  const entries: TransferEntries[] = [];
+  /** What was asked for last: a leg is looked at, checked and changed before the next, and most are with the same bank. */
   let latestLeg: LegPlace | undefined;
-  let latestSides: Sides | undefined;
+  let latestClearing: { readonly peer: string; readonly currency: string; readonly place: Place | undefined } | undefined;
 
   function legOf(id: TransferId): LegPlace {
     if (latestLeg?.id === id) return latestLeg;
@@ -69,62 +67,71 @@ function createBatch(store: LegBooks, { mayDebit, mayCredit }: LegRules, movemen
   }
 
   function clearing(peer: string, currency: string): Place | undefined {
-    const key = `${peer}/${currency}`;
-    return clearings.get(key) ?? place(clearings, key, store.clearing(peer, currency));
+    if (latestClearing?.peer !== peer || latestClearing.currency !== currency) {
+      const key = `${peer}/${currency}`;
+      latestClearing = { peer, currency, place: clearings.get(key) ?? place(clearings, key, store.clearing(peer, currency)) };
+    }
+    return latestClearing.place;
   }
 
-  function sidesOf(terms: LegTerms): Sides {
-    if (latestSides?.terms === terms) return latestSides;
-    const { body, side } = terms;
-    const from = side === 'credit' ? clearing(body.from.bank, body.currency) : customer(body.from.account);
-    const to = side === 'debit' ? clearing(body.to.bank, body.currency) : customer(body.to.account);
-    latestSides = { terms, from, to };
-    return latestSides;
+  /** The customer whose leg it is: the payer, when both are here. */
+  function ownerOf({ side, body }: LegTerms): Place | undefined {
+    return customer(side === 'credit' ? body.to.account : body.from.account);
+  }
+
+  function counterpartOf({ side, body }: LegTerms): Place | undefined {
+    if (side === 'both') return customer(body.to.account);
+    return clearing(side === 'credit' ? body.from.bank : body.to.bank, body.currency);
   }
 
   function mayHold(terms: LegTerms): Reason | undefined {
-    const { side, body } = terms;
+    const isCredit = terms.side === 'credit';
     const amount = amountOf(terms);
     // The customer first: no clearing account is opened for a leg that is declined anyway.
-    const declined = side === 'credit' ? mayCredit(customer(body.to.account)?.account, amount) : mayDebit(customer(body.from.account)?.account, amount);
+    const owner = ownerOf(terms)?.account;
+    const declined = isCredit ? mayCredit(owner, amount) : mayDebit(owner, amount);
     if (declined !== undefined) return declined;
-    const { from, to } = sidesOf(terms);
-    return side === 'credit' ? mayDebit(from?.account, amount) : mayCredit(to?.account, amount);
+    const other = counterpartOf(terms)?.account;
+    return isCredit ? mayDebit(other, amount) : mayCredit(other, amount);
   }
 
   function carryOut(id: TransferId, terms: LegTerms, effect: Exclude<LedgerEffect, 'none'>): void {
-    const { from, to } = sidesOf(terms);
-    if (from === undefined || to === undefined) throw new Error(`transfer ${id} was prepared without its accounts`);
+    const owner = ownerOf(terms);
+    const other = counterpartOf(terms);
+    if (owner === undefined || other === undefined) throw new Error(`transfer ${id} was prepared without its accounts`);
+    const from = terms.side === 'credit' ? other : owner;
+    const to = from === owner ? other : owner;
     const after: Pair & Partial<Movement> = movements[effect](from.account, to.account, amountOf(terms), terms);
     change(from, after.debited);
     change(to, after.credited);
-    if (after.entries === undefined) return;
-    for (const { accountId, amountMinor, postedMinor } of after.entries) entries.push({ accountId, amountMinor, postedMinor, transferId: id });
+    if (after.entries !== undefined) entries.push({ transferId: id, entries: after.entries });
+  }
+
+  function change(found: Place, account: Account): void {
+    if (!found.isChanged) changed.push(found);
+    found.account = account;
+    found.isChanged = true;
   }
 
   return {
-    leg: (id) => legOf(id).record,
+    leg: (id) => legOf(id),
     mayHold,
-    apply(id, record, effect) {
+    apply(id, { state, terms, endedAtMs }, effect) {
       const leg = legOf(id);
-      const { terms } = record;
       if (effect !== 'none' && terms !== undefined) carryOut(id, terms, effect);
-      leg.record = record;
-      leg.accountId ??= terms === undefined ? null : ownerOf(terms);
+      if (!leg.isChanged) writes.push(leg);
+      leg.state = state;
+      leg.terms = terms;
+      leg.endedAtMs = endedAtMs;
+      leg.accountId ??= terms === undefined ? null : (ownerOf(terms)?.account.id ?? null);
       leg.isChanged = true;
     },
     commit() {
-      const writes = changed(legs).map(writeOf);
-      const accounts = [...changed(customers), ...changed(clearings)].map(({ account }) => account);
+      const accounts = changed.map(({ account }) => account);
       if (writes.length > 0) store.writeBatch({ legs: writes, accounts, entries });
       return Promise.resolve();
     },
   };
-
-  /** The customer whose leg it is: the payer, when both are here. */
-  function ownerOf({ body, side }: LegTerms): number | null {
-    return customer(side === 'credit' ? body.to.account : body.from.account)?.account.id ?? null;
-  }
 }
 
 function place(places: Map<string, Place>, key: string, account: Account | undefined): Place | undefined {
@@ -132,16 +139,6 @@ function place(places: Map<string, Place>, key: string, account: Account | undef
   const found = { account, isChanged: false };
   places.set(key, found);
   return found;
-}
-
-function change(found: Place, account: Account): void {
-  found.account = account;
-  found.isChanged = true;
-}
-
-/** In the order in which they were first asked for. */
-function changed<T extends { readonly isChanged: boolean }>(places: ReadonlyMap<string, T>): T[] {
-  return [...places.values()].filter(({ isChanged }) => isChanged);
 }
 
 type Movements = Record<Exclude<LedgerEffect, 'none'>, (from: Account, to: Account, amount: Money, terms: LegTerms) => Pair | Movement>;
@@ -161,13 +158,9 @@ function amountOf({ body }: LegTerms): Money {
 }
 
 function placeOf(id: TransferId, leg: StoredLeg | undefined): LegPlace {
-  if (leg === undefined) return { id, record: NOTHING, accountId: null, isChanged: false };
+  if (leg === undefined) return { id, state: ABSENT, terms: undefined, accountId: null, endedAtMs: undefined, isChanged: false };
   const { state, terms, accountId, endedAtMs } = leg;
-  return { id, record: { state, terms, endedAtMs: endedAtMs ?? undefined }, accountId, isChanged: false };
+  return { id, state, terms, accountId, endedAtMs: endedAtMs ?? undefined, isChanged: false };
 }
 
-const NOTHING: LegRecord = { state: { kind: 'absent' } };
-
-function writeOf({ id, record, accountId }: LegPlace): LegWrite {
-  return { id, state: record.state, terms: record.terms, accountId, endedAtMs: record.endedAtMs };
-}
+const ABSENT: LegState = { kind: 'absent' };

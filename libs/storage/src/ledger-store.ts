@@ -56,17 +56,18 @@ export interface LegWrite {
   readonly endedAtMs?: number | undefined;
 }
 
-/** An entry and the transfer that it belongs to. */
-export interface EntryWrite extends Entry {
+/** What one transfer writes into accounts' books. */
+export interface TransferEntries {
   readonly transferId: TransferId;
+  /** In the order in which they happened, as the transfers are. */
+  readonly entries: readonly Entry[];
 }
 
 export interface LedgerBatch {
   readonly legs: readonly LegWrite[];
   /** Every account that changed, once, as it is after the batch. `frozen` is not written. */
   readonly accounts: readonly Account[];
-  /** In the order in which they happened. */
-  readonly entries: readonly EntryWrite[];
+  readonly entries: readonly TransferEntries[];
 }
 
 /** One line of a customer's history. */
@@ -174,6 +175,7 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, prepar
   }
 
   const starts = openProcessStarts(store, nowMs());
+  const writeBatch = openBatches({ store, accounts, legs, entries });
   const equity = (currency: string): AccountRow => internal('equity', currency, currency);
   const deposits = openDeposits({ store, accounts, entries, rules: ledger, nowMs, equity });
 
@@ -189,7 +191,7 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, prepar
     account: (kind, name) => accounts.byName(kind, name)?.account,
     accountById: (id) => accounts.byId(id)?.account,
     clearing: (peer, currency) => internal('clearing', `${peer}/${currency}`, currency).account,
-    writeBatch: (batch) => writeBatch({ store, accounts, legs, entries }, batch, nowMs()),
+    writeBatch: (batch) => writeBatch(batch, nowMs()),
     ...openHistory({ store, accounts, legs, entries }),
     ...openUsers({ store, accounts, deposits, rules: ledger, equity }),
     deposit: (id, account, amount) => deposits.deposit(id, account, amount),
@@ -210,8 +212,10 @@ interface Tables {
   readonly entries: EntryTable;
 }
 
-function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBatch, nowMs: number): void {
-  if (batch.legs.length + batch.accounts.length + batch.entries.length === 0) return;
+/** What is done for each leg and each transfer's entries are functions of their own, made once: so V8 optimizes them. */
+function openBatches({ store, accounts, legs, entries }: Tables): (batch: LedgerBatch, nowMs: number) => void {
+  /** Of the batch that is being written. */
+  let nowMs = 0;
 
   function rowOf(id: number, isStored: boolean): AccountRow {
     const row = accounts.byId(id);
@@ -220,32 +224,44 @@ function writeBatch({ store, accounts, legs, entries }: Tables, batch: LedgerBat
     return row;
   }
 
-  store.write(() => {
-    for (const write of batch.legs) {
-      const known = legs.recall(write.id);
-      const payer = startsTransfer(write, known.leg) ? rowOf(write.accountId, false) : undefined;
-      const hasNewRow = legs.put(write, known, payer?.lastTransfer ?? null, nowMs);
-      if (payer !== undefined) payer.lastTransfer = write.id;
-      if (hasNewRow) pointAt(known.leg);
-    }
-    for (const leg of legs.flush(nowMs)) pointAt(leg);
-    for (const entry of batch.entries) {
-      const row = rowOf(entry.accountId, true);
-      row.lastEntry = entries.append(entry, entry.transferId, nowMs, row.lastEntry);
-    }
-    for (const account of batch.accounts) {
-      const row = rowOf(account.id, false);
-      if (account.posted !== row.account.posted) accounts.touch(row, true);
-      row.account = account.frozen === row.account.frozen ? account : { ...account, frozen: row.account.frozen };
-    }
-    accounts.save();
-  });
-  legs.forgetEnded();
+  function putLeg(write: LegWrite): void {
+    const known = legs.recall(write.id);
+    const payer = startsTransfer(write, known.leg) ? rowOf(write.accountId, false) : undefined;
+    const hasNewRow = legs.put(write, known, payer?.lastTransfer ?? null, nowMs);
+    if (payer !== undefined) payer.lastTransfer = write.id;
+    if (hasNewRow) pointAt(known.leg);
+  }
 
   /** What is stored of an account may be behind legs without a row only: once the leg of a payer has one, its account must be written, too. */
   function pointAt(leg: StoredLeg | undefined): void {
     if (leg?.terms !== undefined && leg.terms.side !== 'credit' && leg.accountId !== null) rowOf(leg.accountId, true);
   }
+
+  function append({ transferId, entries: own }: TransferEntries): void {
+    for (let index = 0; index < own.length; index += 1) {
+      const row = rowOf(own[index]!.accountId, true);
+      row.lastEntry = entries.append(own[index]!, transferId, nowMs, row.lastEntry);
+    }
+  }
+
+  function keep(account: Account): void {
+    const row = rowOf(account.id, false);
+    if (account.posted !== row.account.posted) accounts.touch(row, true);
+    row.account = account.frozen === row.account.frozen ? account : { ...account, frozen: row.account.frozen };
+  }
+
+  return (batch, atMs) => {
+    nowMs = atMs;
+    if (batch.legs.length + batch.accounts.length + batch.entries.length === 0) return;
+    store.write(() => {
+      batch.legs.forEach(putLeg);
+      legs.flush(nowMs).forEach(pointAt);
+      batch.entries.forEach(append);
+      batch.accounts.forEach(keep);
+      accounts.save();
+    });
+    legs.forgetEnded();
+  };
 }
 
 /** Whether the leg is now first known to be one that its account pays. */

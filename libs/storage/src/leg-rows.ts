@@ -38,17 +38,9 @@ export function readLeg(values: readonly SQLOutputValue[], bank: string, logId: 
   };
 }
 
-type TermsValues = [
-  side: number | null, payer: string | null, payee: string | null, peer: string | null, currency: string | null, amount: bigint | null,
-  memo: string | null, deadlineMs: number | null,
-];
-
-/** The values of side, payer, payee, peer, currency, amount, memo and deadline_ms. */
-export function termsValues(terms: LegTerms | undefined): TermsValues {
-  if (terms === undefined) return [null, null, null, null, null, null, null, null];
-  const { body, side, deadlineMs } = terms;
-  const peer = side === 'credit' ? body.from.bank : body.to.bank;
-  return [SIDES[side], body.from.account, body.to.account, peer, body.currency, body.amountMinor, body.memo, deadlineMs];
+/** The other bank, or this one for a transfer inside it. */
+export function peerOf({ side, body }: LegTerms): string {
+  return side === 'credit' ? body.from.bank : body.to.bank;
 }
 
 function readState(row: LegValues, logId: (number: number) => string): LegState {

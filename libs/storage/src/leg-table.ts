@@ -6,11 +6,9 @@ import type { LegState, TransferId } from '@strife/two-phase-commit';
 import { blobToId, writeHex, writeId } from './ids.ts';
 import type { LegWrite, StoredLeg } from './ledger-store.ts';
 import { openLegAttempts, type LegAttempt } from './leg-attempts.ts';
-import { LEG_COLUMNS, LEG_STATES, readLeg, termsValues } from './leg-rows.ts';
+import { LEG_COLUMNS, LEG_STATES, SIDES, peerOf, readLeg } from './leg-rows.ts';
 import { openPreparedLegs, type PreparedEntry } from './prepared-legs.ts';
 import type { StoreFile } from './store-file.ts';
-
-type StoredState = Exclude<LegState, { kind: 'absent' }>;
 
 export interface LegTable {
   find(id: TransferId): StoredLeg | undefined;
@@ -149,19 +147,22 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
   function insertRow(statement: StatementSync, { id, state, terms, accountId, preparedAtMs, endedAtMs }: StoredLeg, before: StoredLeg | undefined, previous: TransferId | null): void {
     writeId(id, key);
     if (previous !== null) writeId(previous, previousKey);
-    writeHex(requireStored(state).fingerprint, fingerprint);
-    const [side, payer, payee, peer, currency, amount, memo, deadlineMs] = termsValues(terms);
+    if (state.kind === 'absent') throw new Error(`leg ${id} cannot be written as absent`);
+    writeHex(state.fingerprint, fingerprint);
+    const body = terms?.body;
     statement.get(
-      key, LEG_STATES[requireStored(state).kind], attemptOf(state, before), logOf(state), reasonOf(state), preparedAtMs, endedAtMs, fingerprint, accountId,
-      previous === null ? null : previousKey, side, payer, payee, peer, currency, amount, memo, deadlineMs,
+      key, LEG_STATES[state.kind], attemptOf(state, before), logOf(state), reasonOf(state), preparedAtMs, endedAtMs, fingerprint, accountId,
+      previous === null ? null : previousKey, terms === undefined ? null : SIDES[terms.side], body?.from.account ?? null, body?.to.account ?? null,
+      terms === undefined ? null : peerOf(terms), body?.currency ?? null, body?.amountMinor ?? null, body?.memo ?? null, terms?.deadlineMs ?? null,
     );
     if (id > greatestRow) greatestRow = id;
   }
 
   function updateRow({ id, state, terms, preparedAtMs, endedAtMs }: StoredLeg, before: StoredLeg): void {
+    if (state.kind === 'absent') throw new Error(`leg ${id} cannot be written as absent`);
     writeId(id, key);
     update.get(
-      LEG_STATES[requireStored(state).kind], attemptOf(state, before), logOf(state), reasonOf(state), preparedAtMs, endedAtMs, terms?.deadlineMs ?? null, key,
+      LEG_STATES[state.kind], attemptOf(state, before), logOf(state), reasonOf(state), preparedAtMs, endedAtMs, terms?.deadlineMs ?? null, key,
     );
   }
 
@@ -251,11 +252,6 @@ function isInDoubt({ leg }: KnownLeg): boolean {
 
 function entryOf(id: TransferId, leg: StoredLeg | undefined): PreparedEntry {
   return { id, leg, previous: null, row: undefined, at: 0 };
-}
-
-function requireStored(state: LegState): StoredState {
-  if (state.kind === 'absent') throw new Error('a leg cannot be written as absent');
-  return state;
 }
 
 /** Of a declined leg, the attempt whose hold that ended; 0 for none. */

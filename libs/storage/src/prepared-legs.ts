@@ -6,7 +6,7 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import type { TransferId } from '@strife/two-phase-commit';
 import type { StoredLeg } from './ledger-store.ts';
-import { LEG_COLUMNS, LEG_COLUMNS_COUNT, SIDES } from './leg-rows.ts';
+import { LEG_COLUMNS, LEG_COLUMNS_COUNT, SIDES, peerOf } from './leg-rows.ts';
 import { blobToId } from './ids.ts';
 import type { StoreFile } from './store-file.ts';
 
@@ -152,7 +152,7 @@ function encode({ entries }: PreparedRow, logNumber: (log: string) => number): s
     // The amount as text: not every program reads 64 bits out of a JSON number.
     json += `${json === '' ? '' : ','}${JSON.stringify([
       id, state.attempt, logNumber(state.log), state.fingerprint, SIDES[side], accountId, body.from.account, body.to.account,
-      side === 'credit' ? body.from.bank : body.to.bank, body.currency, String(body.amountMinor), body.memo, deadlineMs, previous,
+      peerOf(terms), body.currency, String(body.amountMinor), body.memo, deadlineMs, previous,
     ])}`;
   }
   return `[${json}]`;

@@ -141,29 +141,30 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
   function prepareOne(batch: LegBatch, command: PrepareCommand, nowMs: number, told: Told): Vote {
     const { id, log, attempt, fingerprint, terms } = command;
     const record = batch.leg(id);
+    const before = record.state;
     const mayHold: MayHold = (how) => {
       if (hasExpired(command, nowMs)) return EXPIRED;
       return how === 'new' ? batch.mayHold(terms) : undefined;
     };
-    const { state, effect, vote } = stepPrepare(record.state, { log, attempt, fingerprint, onePhase: terms.side === 'both' }, mayHold);
-    if (state !== record.state) {
+    const { state, effect, vote } = stepPrepare(before, { log, attempt, fingerprint, onePhase: terms.side === 'both' }, mayHold);
+    if (state !== before) {
       batch.apply(id, { state, terms, endedAtMs: state.kind === 'prepared' ? undefined : nowMs }, effect);
       if (state.kind === 'prepared') told.prepared.push(command);
-      else if (record.state.kind === 'prepared') told.ended.push(id);
+      else if (before.kind === 'prepared') told.ended.push(id);
     }
     return completeVote(vote, record, terms, nowMs);
   }
 
   function decideOne(batch: LegBatch, { id, log, decision }: DecideCommand, nowMs: number, told: Told): DecideAnswer {
-    const record = batch.leg(id);
-    const step = stepDecide(record.state, log, decision);
+    const { state: before, terms, endedAtMs = nowMs } = batch.leg(id);
+    const step = stepDecide(before, log, decision);
     if (step.kind === 'broken') {
       onAlarm({ id, log, rule: step.rule });
       return 'refused';
     }
-    if (step.state !== record.state) {
-      batch.apply(id, { state: step.state, terms: record.terms, endedAtMs: record.endedAtMs ?? nowMs }, step.effect);
-      if (record.state.kind === 'prepared') told.ended.push(id);
+    if (step.state !== before) {
+      batch.apply(id, { state: step.state, terms, endedAtMs }, step.effect);
+      if (before.kind === 'prepared') told.ended.push(id);
     }
     return 'acknowledged';
   }

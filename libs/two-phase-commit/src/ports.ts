@@ -101,7 +101,7 @@ export interface LegTerms {
 
 /** One batch of a bank's work: read, changed in memory, and written by one transaction with one sync. */
 export interface LegBatch {
-  /** The leg as it stands with everything that this batch already did to it. */
+  /** The leg as it stands with everything that this batch already did to it. What it says holds until the leg's next `apply`. */
   leg(id: TransferId): LegRecord;
   /** What the ledger says to a new hold: undefined to accept, or why to decline for ever. */
   mayHold(terms: LegTerms): Reason | undefined;

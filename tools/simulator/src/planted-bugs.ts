@@ -184,7 +184,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'forgets-to-commit-decisions', file: PARTICIPANT, breaks: 'An acknowledgement is sent when the settled or released leg is durable',
-    find: 'if (step.state !== record.state) {', replace: "if (step.state !== record.state && step.effect !== 'release') {",
+    find: 'if (step.state !== before) {', replace: "if (step.state !== before && step.effect !== 'release') {",
   },
   {
     name: 'answers-the-first-call-only', file: PARTICIPANT, breaks: 'The bank takes all that is queued and answers all',
@@ -302,15 +302,15 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'batch-forgets-its-own-legs', file: RESOURCE, breaks: 'The leg stands with everything that its batch already did to it',
-    find: 'leg: (id) => legOf(id).record,', replace: 'leg: (id) => placeOf(id, store.legs([id])[0]).record,',
+    find: 'leg: (id) => legOf(id),', replace: 'leg: (id) => placeOf(id, store.legs([id])[0]),',
   },
   {
     name: 'entries-not-written', file: RESOURCE, breaks: 'Double entry: a settled leg writes two entries',
-    find: 'for (const { accountId, amountMinor, postedMinor } of after.entries) entries.push({ accountId, amountMinor, postedMinor, transferId: id });', replace: '',
+    find: 'if (after.entries !== undefined) entries.push({ transferId: id, entries: after.entries });', replace: '',
   },
   {
     name: 'ends-are-not-checked', file: RESOURCE, breaks: "A leg whose account cannot take it is declined before it is held",
-    find: "return side === 'credit' ? mayDebit(from?.account, amount) : mayCredit(to?.account, amount);", replace: 'return from === undefined && to === undefined ? mayDebit(undefined, amount) : undefined;',
+    find: 'return isCredit ? mayDebit(other, amount) : mayCredit(other, amount);', replace: 'return other === undefined ? mayDebit(undefined, amount) : undefined;',
   },
   {
     name: 'legs-written-without-accounts', file: RESOURCE, breaks: 'The leg and its hold are one durable write',

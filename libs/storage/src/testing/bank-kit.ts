@@ -2,7 +2,7 @@
 
 import { deposit, hold, mayCredit, mayDebit, release, settleCredit, settleDebit, applyInside, type Account, type Money, type Movement, type Pair } from '@strife/ledger';
 import type { LegState, Side, TransferBody, TransferId } from '@strife/two-phase-commit';
-import { openLedgerStore, type EntryWrite, type LedgerStore } from '../ledger-store.ts';
+import { openLedgerStore, type LedgerStore, type TransferEntries } from '../ledger-store.ts';
 
 export const FINGERPRINT = '00112233445566778899aabbccddeeff';
 export const LOG = '6f1c1c9e-4a2b-4a51-9d7a-0a5b8f1f0001';
@@ -31,7 +31,7 @@ export type Step = 'prepare' | 'settle' | 'release' | 'apply';
 /** Takes each payment one step further at this bank, all in one batch. */
 export function advance(store: LedgerStore, step: Step, payments: readonly Payment[]): void {
   const accounts = new Map<number, Account>();
-  const entries: EntryWrite[] = [];
+  const entries: TransferEntries[] = [];
   const latest = (account: Account | undefined): Account => accounts.get(account!.id) ?? account!;
   const legs = payments.map(({ number, body }) => {
     const id = idOf(number);
@@ -40,7 +40,7 @@ export function advance(store: LedgerStore, step: Step, payments: readonly Payme
     const to = latest(side === 'debit' ? store.clearing(body.to.bank, body.currency) : store.account('customer', body.to.account));
     const after: Pair & Partial<Movement> = MOVES[step](from, to, { currency: body.currency, minorUnits: body.amountMinor }, side);
     accounts.set(after.debited.id, after.debited).set(after.credited.id, after.credited);
-    for (const entry of after.entries ?? []) entries.push({ ...entry, transferId: id });
+    if (after.entries !== undefined) entries.push({ transferId: id, entries: after.entries });
     return { id, state: STATES[step], terms: { body, side, deadlineMs: 9_000 }, accountId: side === 'credit' ? to.id : from.id };
   });
   store.writeBatch({ legs, accounts: [...accounts.values()], entries });

@@ -1,8 +1,8 @@
 // A bank's books in memory with the contract of the durable ones: what is on their disk outlives the handles that are opened on it.
 
-import type { Account, DeclineReason, Money } from '@strife/ledger';
+import type { Account, DeclineReason, Entry, Money } from '@strife/ledger';
 import { OpeningBalanceError } from '@strife/storage';
-import type { DepositResult, EntryWrite, LedgerBatch, LedgerStore, LedgerStoreOptions, LegWrite, NewUser, StoredLeg } from '@strife/storage';
+import type { DepositResult, LedgerBatch, LedgerStore, LedgerStoreOptions, LegWrite, NewUser, StoredLeg } from '@strife/storage';
 import type { TransferId } from '@strife/two-phase-commit';
 import { requireId } from './ids.ts';
 import type { Sync } from './sync.ts';
@@ -14,6 +14,11 @@ export type MemoryBooks = Pick<
   | 'deposit' | 'close'
 >;
 
+/** An entry; of a deposit, without a transfer. */
+export interface MemoryEntry extends Entry {
+  readonly transferId?: TransferId;
+}
+
 /** What is durable. */
 export interface BooksDisk {
   readonly bank: string;
@@ -21,7 +26,7 @@ export interface BooksDisk {
   readonly accounts: (Account | undefined)[];
   readonly accountIds: Record<Account['kind'], Map<string, number>>;
   readonly legs: Map<TransferId, StoredLeg>;
-  readonly entries: (EntryWrite | (Omit<EntryWrite, 'transferId'> & { readonly transferId?: TransferId }))[];
+  readonly entries: MemoryEntry[];
   readonly deposits: Map<string, { readonly account: string; readonly amount: Money }>;
   readonly users: Map<string, string>;
 }
@@ -30,7 +35,7 @@ export interface BooksDisk {
 export interface WrittenBatch {
   readonly legs: readonly { readonly before: StoredLeg | undefined; readonly after: StoredLeg }[];
   readonly accounts: readonly Account[];
-  readonly entries: readonly EntryWrite[];
+  readonly entries: readonly MemoryEntry[];
 }
 
 export interface MemoryBooksOptions {
@@ -77,12 +82,13 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
       latest.set(write.id, after);
       return { before, after };
     });
+    const entries = batch.entries.flatMap(({ transferId, entries: own }) => own.map((entry) => ({ ...entry, transferId })));
     for (const { id } of batch.accounts) if (disk.accounts[id] === undefined) throw new Error(`account ${id} is not in the books`);
     sync(() => {
       for (const { after } of legs) disk.legs.set(after.id, after);
       for (const account of batch.accounts) disk.accounts[account.id] = { ...account, frozen: disk.accounts[account.id]!.frozen };
-      disk.entries.push(...batch.entries);
-      onWritten?.({ legs, accounts: batch.accounts, entries: batch.entries });
+      disk.entries.push(...entries);
+      onWritten?.({ legs, accounts: batch.accounts, entries });
     });
   }
 
@@ -182,8 +188,6 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
     close: () => undefined,
   };
 }
-
-type MemoryEntry = BooksDisk['entries'][number];
 
 /** A leg written with its terms keeps them, and its account; only the deadline moves with the attempt. */
 function nextLeg(write: LegWrite, before: StoredLeg | undefined, nowMs: number): StoredLeg {
