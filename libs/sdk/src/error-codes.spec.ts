@@ -7,7 +7,10 @@ const ROOT = join(import.meta.dirname, '../../..');
 /** Where what gateways tell clients comes from: their own words, and those of banks, which they pass on. */
 const SERVICES = ['apps/gateway/src', 'apps/bank/src', 'libs/service/src', 'libs/auth/src'];
 /** What only gateways, banks and operators call. */
-const NOT_FOR_CLIENTS = ['apps/gateway/src/coordinator-api.ts', 'apps/gateway/src/peer-api.ts', 'apps/bank/src/participant-api.ts', 'apps/bank/src/admin-api.ts'];
+const NOT_FOR_CLIENTS = [
+  'apps/gateway/src/coordinator-api.ts', 'apps/gateway/src/peer-api.ts',
+  'apps/bank/src/participant-api.ts', 'apps/bank/src/exchange.ts', 'apps/bank/src/admin-api.ts',
+];
 /** Codes of errors inside a service, which tells its clients something else. */
 const NEVER_TOLD = ['KEY_FILE', 'PASSWORD_OUT_OF_RANGE', 'PASSWORDS_BUSY', 'REVOCATIONS_FULL'];
 
