@@ -10,13 +10,18 @@ export const LEG_STATES = { prepared: 0, committed: 1, aborted: 2, declined: 3 }
 export const SIDES = { debit: 0, credit: 1, both: 2 } as const satisfies Record<Side, number>;
 const SIDE_NAMES: readonly Side[] = ['debit', 'credit', 'both'];
 
+/** The numbers of coordinators' logs. */
+export interface LogNumbers {
+  /** Inside a write: a log that has none yet gets one. */
+  number(logId: string): number;
+  /** Throws for a number that no log has. */
+  name(number: number): string;
+}
+
 /** What `readLeg` expects of a query, in this order. */
 export const LEG_COLUMNS =
   'id, state, attempt, log, fingerprint, side, account_id, payer, payee, peer, currency, amount, memo, deadline_ms, reason, ' +
   'prepared_at_ms, ended_at_ms';
-
-/** How many these are. */
-export const LEG_COLUMNS_COUNT = 17;
 
 type LegValues = [
   id: Uint8Array, state: bigint, attempt: bigint, log: bigint | null, fingerprint: Uint8Array, side: bigint | null, accountId: bigint | null,
@@ -62,9 +67,27 @@ function readState(row: LegValues, logId: (number: number) => string): LegState 
 }
 
 function readTerms(row: LegValues, bank: string): LegTerms {
-  const [, , , , , sideNumber, , payer, payee, peer, currency, amountMinor, memo, deadlineMs] = row;
-  const side = SIDE_NAMES[Number(sideNumber)];
-  if (side === undefined) throw new Error(`a leg of side ${sideNumber}`);
+  const [, , , , , side, , payer, payee, peer, currency, amountMinor, memo, deadlineMs] = row;
+  return termsOf({ side: Number(side), payer, payee, peer, currency, amountMinor, memo, deadlineMs: Number(deadlineMs) }, bank);
+}
+
+export interface StoredTerms {
+  /** One of SIDES. */
+  readonly side: number;
+  readonly payer: string;
+  readonly payee: string;
+  /** As `peerOf` tells it. */
+  readonly peer: string;
+  readonly currency: string;
+  readonly amountMinor: bigint;
+  readonly memo: string;
+  readonly deadlineMs: number;
+}
+
+/** The terms of a leg of this bank. */
+export function termsOf({ side: number, payer, payee, peer, currency, amountMinor, memo, deadlineMs }: StoredTerms, bank: string): LegTerms {
+  const side = SIDE_NAMES[number];
+  if (side === undefined) throw new Error(`a leg of side ${number}`);
   return {
     side,
     body: {
@@ -72,6 +95,6 @@ function readTerms(row: LegValues, bank: string): LegTerms {
       to: { bank: side === 'debit' ? peer : bank, account: payee },
       currency, amountMinor, memo,
     },
-    deadlineMs: Number(deadlineMs),
+    deadlineMs,
   };
 }

@@ -6,7 +6,7 @@ import type { LegState, TransferId } from '@strife/two-phase-commit';
 import { blobToId, writeHex, writeId } from './ids.ts';
 import type { LegWrite, StoredLeg } from './ledger-store.ts';
 import { openLegAttempts, type LegAttempt } from './leg-attempts.ts';
-import { LEG_COLUMNS, LEG_STATES, SIDES, peerOf, readLeg } from './leg-rows.ts';
+import { LEG_COLUMNS, LEG_STATES, SIDES, peerOf, readLeg, type LogNumbers } from './leg-rows.ts';
 import { openPreparedLegs, type PreparedEntry } from './prepared-legs.ts';
 import type { StoreFile } from './store-file.ts';
 
@@ -78,7 +78,7 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
   const fingerprint = new Uint8Array(16);
   const read = (values: readonly SQLOutputValue[]): StoredLeg => readLeg(values, store.name, logs.name);
   const prepared = openPreparedLegs({
-    store, readLeg: read, logNumber: logs.number, legsKeptMax: preparedKeptMax,
+    store, logs, legsKeptMax: preparedKeptMax,
     onFound(entry) {
       known.set(entry.id, entry);
       if (entry.id > greatest) greatest = entry.id;
@@ -282,13 +282,12 @@ function next(write: LegWrite, before: StoredLeg | undefined, nowMs: number): St
 }
 
 /** The numbers of coordinators' logs. A bank meets few of them. */
-function openLogNumbers(store: StoreFile): { number(logId: string): number; name(number: number): string } {
+function openLogNumbers(store: StoreFile): LogNumbers {
   const insert = store.prepare('INSERT INTO logs (number, log_id) VALUES (?, ?)');
   const rows = store.prepare('SELECT number, log_id FROM logs').all() as unknown as [number, string][];
   const names = new Map(rows);
   const numbers = new Map(rows.map(([number, logId]) => [logId, number]));
   return {
-    /** Inside a write. */
     number(logId) {
       const known = numbers.get(logId);
       if (known !== undefined) return known;

@@ -84,6 +84,11 @@ describe('a prepared leg', () => {
       id: idOf(2), state: { kind: 'prepared', fingerprint: FINGERPRINT, attempt: 1, log: LOG }, terms: { body, side: 'debit', deadlineMs: 9_000 },
       accountId: store.account('customer', 'alice')!.id, preparedAtMs: 5_000, endedAtMs: null,
     });
+    const columns = "attempt, log_id, hex(fingerprint), side, account_id, payer, payee, peer, currency, amount, memo, deadline_ms, prepared_at_ms, ended_at_ms, hex(previous)";
+    expect(ask(`SELECT ${columns} FROM all_legs JOIN logs ON number = log WHERE hex(id) = '${hexOf(2)}'`)).toEqual([[
+      1n, LOG, FINGERPRINT.toUpperCase(), 0n, BigInt(store.account('customer', 'alice')!.id), 'alice', 'zoe', 'beta', 'EUR', body.amountMinor, body.memo, 9_000n, 5_000n,
+      null, hexOf(1),
+    ]]);
     expect(store.account('customer', 'alice')).toMatchObject({ held: 9_007_199_254_740_995n });
     expect(store.listTransfers('alice', 10).items.map(({ id }) => id)).toEqual([3, 2, 1].map(idOf));
     const settled = [out(1), { number: 2, body }, out(3)];
