@@ -16,12 +16,15 @@ function openExchange() {
   const asked = new Map<string, { resolve: (response: PrepareResponse) => void; reject: (error: unknown) => void }>();
   const ended: string[] = [];
   const stop = new AbortController();
+  const strangers = new Map<string, () => void>();
+  const taken: string[] = [];
   let send!: ReadableStreamDefaultController<ExchangeRequest>;
   const requests = new ReadableStream<ExchangeRequest>({ start: (controller) => void (send = controller) });
   const exchange = createExchange(
     {
-      prepare: ({ logId }: PrepareRequest) => new Promise((resolve, reject) => void asked.set(logId, { resolve, reject })),
-      decide: () => Promise.resolve({ acknowledgements: [] }),
+      recognize: ({ logId, grants }) => (grants.length === 0 ? undefined : new Promise<void>((resolve) => void strangers.set(logId, resolve))),
+      prepare: ({ logId }: PrepareRequest) => (taken.push(logId), new Promise((resolve, reject) => void asked.set(logId, { resolve, reject }))),
+      decide: ({ logId }) => (taken.push(logId), Promise.resolve({ acknowledgements: [] })),
     },
     () => ({
       begin: (method) => ({
@@ -32,7 +35,7 @@ function openExchange() {
   );
   const answers = exchange(requests, { signal: stop.signal } as unknown as ServiceContext);
   const next = async (): Promise<ExchangeResponse> => (await answers.next()).value as ExchangeResponse;
-  return { asked, ended, answers, next, send: (request: ExchangeRequest) => send.enqueue(request), end: () => send.close(), fail: (error: Error) => send.error(error), stop };
+  return { asked, strangers, taken, ended, answers, next, send: (request: ExchangeRequest) => send.enqueue(request), end: () => send.close(), fail: (error: Error) => send.error(error), stop };
 }
 
 /** Until all that has arrived is taken in. */
@@ -81,6 +84,18 @@ describe('calls that travel as messages', () => {
     asked.get('log-1')!.reject(new Error('full'));
     expect(await next()).toEqual({ number: 1, content: { $case: 'refusal', value: { code: Status.RESOURCE_EXHAUSTED, message: 'full', reason: 'OVERLOADED' } } });
     expect(ended).toEqual(['Decide succeeded', 'Prepare failed']);
+  });
+
+  it('are taken up in their order: no decision overtakes legs whose grants are still looked at', async () => {
+    const { strangers, taken, next, send } = openExchange();
+    const first = next();
+    send({ number: 1, content: { $case: 'prepare', value: { logId: 'log-1', grants: ['new'], legs: [], decisions: [] } } });
+    send(decide(2));
+    await turn();
+    expect(taken).toEqual([]);
+    strangers.get('log-1')!();
+    expect((await first).number).toBe(2);
+    expect(taken).toEqual(['log-1', 'log-2']);
   });
 
   it('are not read ahead without end', async () => {

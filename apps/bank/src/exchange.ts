@@ -6,6 +6,8 @@ import type { DecideRequest, DecideResponse, ExchangeRequest, ExchangeResponse, 
 import { Status } from 'nice-grpc-common';
 
 export interface ExchangedCalls {
+  /** Looks at grants that were not seen before, so that `prepare` can take the request up at once; undefined if it can now. Never rejects. */
+  recognize(request: PrepareRequest): Promise<unknown> | undefined;
   prepare(request: PrepareRequest, context: ServiceContext): Promise<PrepareResponse>;
   decide(request: DecideRequest, context: ServiceContext): Promise<DecideResponse>;
 }
@@ -33,9 +35,13 @@ export function createExchange(calls: ExchangedCalls, logOf: (context: ServiceCo
     async function read(): Promise<void> {
       for await (const request of requests) {
         if (signal.aborted) return;
-        if (request.content === undefined) throw emptyMessage();
+        const { number, content } = request;
+        if (content === undefined) throw emptyMessage();
+        // A decision that follows must not overtake these legs.
+        const recognized = content.$case === 'prepare' ? calls.recognize(content.value) : undefined;
+        if (recognized !== undefined) await recognized;
         underWay += 1;
-        void answer(request.number, request.content);
+        void answer(number, content);
         if (underWay < UNDER_WAY_MAX) continue;
         room = Promise.withResolvers();
         await room.promise;

@@ -24,19 +24,25 @@ export interface ParticipantApiOptions {
 export type ParticipantApi = ExchangedCalls & { readonly exchange: Exchange };
 
 export function createParticipantApi({ bank, participant, grants }: ParticipantApiOptions): ParticipantApi {
-  /** The accounts that the grants of a request speak for; undefined for a grant that this bank does not honour. */
-  async function accountsOf({ grants: texts }: PrepareRequest): Promise<readonly (string | undefined)[]> {
-    const accounts = texts.map((text) => grants.verifyCached(text)?.account);
-    // Mostly all are known, and a promise for each would cost as much as the look-up.
-    if (accounts.includes(undefined)) {
-      await Promise.all(texts.map(async (text, index) => {
-        accounts[index] ??= await grants.verify(text).then(({ account }) => account, () => undefined);
-      }));
+  /** The accounts that the grants of a request speak for, if all of them were verified before. */
+  function knownAccounts({ grants: texts }: PrepareRequest): readonly string[] | undefined {
+    const accounts: string[] = [];
+    for (const text of texts) {
+      const known = grants.verifyCached(text);
+      if (known === undefined) return undefined;
+      accounts.push(known.account);
     }
     return accounts;
   }
 
+  /** The same for any grants; undefined for one that this bank does not honour. */
+  function verifiedAccounts({ grants: texts }: PrepareRequest): Promise<readonly (string | undefined)[]> {
+    return Promise.all(texts.map((text) => grants.verify(text).then(({ account }) => account, () => undefined)));
+  }
+
   const calls: ExchangedCalls = {
+    recognize: (request) => (knownAccounts(request) === undefined ? verifiedAccounts(request) : undefined),
+
     async prepare(request, { peer }) {
       const { logId, legs } = request;
       checkOwner(logId, peer.name);
@@ -44,7 +50,8 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
       if (request.decisions.length > 0) checkBatch('decisions', request.decisions.length);
       if (request.grants.length > legs.length) throw invalid('grants', 'must not be more than there are legs');
       const decisions = commandsOf(logId, request.decisions);
-      const accounts = await accountsOf(request);
+      // Nothing is waited for where all are known: what is read next from a stream comes behind these legs.
+      const accounts = knownAccounts(request) ?? (await verifiedAccounts(request));
       const votes: WireVote[] = new Array(legs.length);
       const commands: PrepareCommand[] = [];
       const positions: number[] = [];
