@@ -129,6 +129,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   /** Whose the proposals are, in their order. */
   let proposers: Run[] = [];
   let finished: FinishedDelivery[] = [];
+  let lastResult: TransferResult = { kind: 'unknown' };
   let undecided = 0;
   let writing = false;
   let drained: (() => void)[] = [];
@@ -237,7 +238,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     return hear;
   }
 
-  function reply(run: Run, result: TransferResult): void {
+  function reply(run: Run, own: TransferResult): void {
+    // What is asked for and decided together is mostly told the same, and is kept until all of its call is known.
+    const result = isSameSuccess(lastResult, own) ? lastResult : own;
+    lastResult = result;
     run.result = result;
     const settles = run.state.kind === 'delivering' && (result.kind === 'succeeded' || result.kind === 'declined');
     if (!settles) return answerWaiters(run);
@@ -345,6 +349,11 @@ function isUndecided({ state }: Run): boolean {
 function willDeliver({ request, state }: Run, row: DecisionRow): boolean {
   if (request.fingerprint !== row.fingerprint || state.kind === 'preparing') return false;
   return state.kind !== 'delivering' || state.decision.attempt >= row.attempt;
+}
+
+function isSameSuccess(one: TransferResult, other: TransferResult): boolean {
+  return one.kind === 'succeeded' && other.kind === 'succeeded'
+    && one.replayed === other.replayed && one.createdAtMs === other.createdAtMs && one.decidedAtMs === other.decidedAtMs;
 }
 
 /** Why a bank of this transfer would not be sent its leg. */
