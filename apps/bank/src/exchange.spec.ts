@@ -18,6 +18,7 @@ function openExchange() {
   const stop = new AbortController();
   const strangers = new Map<string, () => void>();
   const taken: string[] = [];
+  let nowMs = 0;
   let send!: ReadableStreamDefaultController<ExchangeRequest>;
   const requests = new ReadableStream<ExchangeRequest>({ start: (controller) => void (send = controller) });
   const exchange = createExchange(
@@ -26,6 +27,7 @@ function openExchange() {
       prepare: ({ logId }: PrepareRequest) => (taken.push(logId), new Promise((resolve, reject) => void asked.set(logId, { resolve, reject }))),
       decide: ({ logId }) => (taken.push(logId), Promise.resolve({ acknowledgements: [] })),
     },
+    { monotonicMs: () => nowMs },
     () => ({
       begin: (method) => ({
         succeeded: () => void ended.push(`${method} succeeded`),
@@ -35,7 +37,7 @@ function openExchange() {
   );
   const answers = exchange(requests, { signal: stop.signal } as unknown as ServiceContext);
   const next = async (): Promise<ExchangeResponse> => (await answers.next()).value as ExchangeResponse;
-  return { asked, strangers, taken, ended, answers, next, send: (request: ExchangeRequest) => send.enqueue(request), end: () => send.close(), fail: (error: Error) => send.error(error), stop };
+  return { asked, strangers, taken, ended, answers, next, send: (request: ExchangeRequest) => send.enqueue(request), end: () => send.close(), fail: (error: Error) => send.error(error), stop, pass: (ms: number) => void (nowMs += ms) };
 }
 
 /** Until all that has arrived is taken in. */
@@ -107,6 +109,10 @@ describe('calls that travel as messages', () => {
     asked.get('log-5')!.resolve(votes);
     await first;
     await turn();
+    expect(asked.size).toBe(16);
+    // Once the answer has left.
+    void next();
+    await turn();
     expect(asked.size).toBe(17);
   });
 });
@@ -122,6 +128,20 @@ describe('the end of a stream', () => {
     asked.get('log-1')!.resolve(votes);
     expect((await first).number).toBe(1);
     expect((await answers.next()).done).toBe(true);
+  });
+
+  it('comes when the call is too old, after the answers to what was begun: whether a gateway may call is asked when a call begins', async () => {
+    const { asked, next, answers, send, pass } = openExchange();
+    const first = next();
+    send(prepare(1));
+    await turn();
+    pass(5000);
+    send(prepare(2));
+    await turn();
+    asked.get('log-1')!.resolve(votes);
+    expect((await first).number).toBe(1);
+    expect((await answers.next()).done).toBe(true);
+    expect([...asked.keys()]).toEqual(['log-1']);
   });
 
   it('comes when the server stops, after the answers to what was begun', async () => {

@@ -3,6 +3,7 @@
 import { rpcError, streamedCalls } from '@strife/service';
 import type { ServiceContext, StreamedCall, StreamedCalls } from '@strife/service';
 import type { DecideRequest, DecideResponse, ExchangeRequest, ExchangeResponse, PrepareRequest, PrepareResponse } from '@strife/stubs/bank';
+import type { Clock } from '@strife/two-phase-commit';
 import { Status } from 'nice-grpc-common';
 
 export interface ExchangedCalls {
@@ -14,17 +15,20 @@ export interface ExchangedCalls {
 
 export type Exchange = (requests: AsyncIterable<ExchangeRequest>, context: ServiceContext) => AsyncGenerator<ExchangeResponse, void, undefined>;
 
-/** The most messages of one call that are worked on; what comes after them is not read. A gateway sends two at once. */
+/** The most messages of one call whose answers have not left; what comes after them is not read. A gateway sends two at once. */
 const UNDER_WAY_MAX = 16;
+/** Nothing more is read from a call that is this old: whether a gateway may call at all is only asked when a call begins. An honest one begins anew each second. */
+const CALL_AGE_MAX_MS = 5000;
 
 /**
- * The handler. Ends when the gateway sends no more, or as soon as the call is given up or the server stops; always after the answers to what it
- * has begun. Fails, after these too, at a message that cannot be read.
+ * The handler. Ends when the gateway sends no more, or as soon as the call is given up, too old, or the server stops; always after the answers to
+ * what it has begun. Fails, after these too, at a message that cannot be read.
  */
-export function createExchange(calls: ExchangedCalls, logOf: (context: ServiceContext) => StreamedCalls = streamedCalls): Exchange {
+export function createExchange(calls: ExchangedCalls, clock: Pick<Clock, 'monotonicMs'>, logOf: (context: ServiceContext) => StreamedCalls = streamedCalls): Exchange {
   return async function* exchange(requests, context) {
     const { signal } = context;
     const log = logOf(context);
+    const endsAtMs = clock.monotonicMs() + CALL_AGE_MAX_MS;
     let answers: ExchangeResponse[] = [];
     let underWay = 0;
     let reading: 'on' | 'over' | { readonly failure: unknown } = 'on';
@@ -34,7 +38,7 @@ export function createExchange(calls: ExchangedCalls, logOf: (context: ServiceCo
 
     async function read(): Promise<void> {
       for await (const request of requests) {
-        if (signal.aborted) return;
+        if (signal.aborted || clock.monotonicMs() >= endsAtMs) return;
         const { number, content } = request;
         if (content === undefined) throw emptyMessage();
         // A decision that follows must not overtake these legs.
@@ -51,8 +55,6 @@ export function createExchange(calls: ExchangedCalls, logOf: (context: ServiceCo
     async function answer(number: number, content: Content): Promise<void> {
       const answered = await answerTo(content, calls, log, context);
       answers.push({ number, content: answered });
-      underWay -= 1;
-      room.resolve();
       wake();
     }
 
@@ -64,9 +66,10 @@ export function createExchange(calls: ExchangedCalls, logOf: (context: ServiceCo
       const ready = answers;
       answers = [];
       yield* ready;
+      underWay -= ready.length;
+      room.resolve();
     }
     signal.removeEventListener('abort', wake);
-    yield* answers;
     if (typeof reading === 'object') throw (reading as { failure: unknown }).failure;
     signal.throwIfAborted();
   };

@@ -85,7 +85,7 @@ async function start(): Promise<RunningService> {
     ...createAccountApi({ store, grants, turns: createPageTurns(clock) }),
     ...createExplainApi({ store, grants }),
   });
-  server.add(wholeMessages(ParticipantServiceDefinition, 'prepare', 'decide', 'exchange'), createParticipantApi({ bank, participant: legs.observeCalls(participant), grants }));
+  server.add(wholeMessages(ParticipantServiceDefinition, 'prepare', 'decide', 'exchange'), createParticipantApi({ bank, participant: legs.observeCalls(participant), grants, clock }));
   server.add(AdminServiceDefinition, createAdminApi(store, passwords));
   const { port, address } = await server.listen();
   const shown = config.metricsPort === undefined ? undefined : await serveMetrics({ registry: metrics, host: config.metricsHost, port: config.metricsPort });

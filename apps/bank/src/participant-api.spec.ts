@@ -25,7 +25,7 @@ const request: PrepareRequest = {
 };
 
 function callOver(participant: Partial<Participant>) {
-  const api = createParticipantApi({ bank: 'beta', participant: participant as Participant, grants: {} as never });
+  const api = createParticipantApi({ bank: 'beta', participant: participant as Participant, grants: {} as never, clock: { monotonicMs: () => 0 } });
   return api.prepare(request, { peer: { name: 'g1' } } as never);
 }
 

@@ -6,7 +6,7 @@ import { Acknowledgement, Side, VoteKind } from '@strife/stubs/bank';
 import type { Decision, Leg, PrepareRequest, Vote as WireVote } from '@strife/stubs/bank';
 import { DeclineReason } from '@strife/stubs/type';
 import { OverloadedError } from '@strife/two-phase-commit';
-import type { BankName, DecideAnswer, DecideCommand, Participant, PrepareCommand, Vote } from '@strife/two-phase-commit';
+import type { BankName, Clock, DecideAnswer, DecideCommand, Participant, PrepareCommand, Vote } from '@strife/two-phase-commit';
 import { Status } from 'nice-grpc-common';
 import { createExchange } from './exchange.ts';
 import type { Exchange, ExchangedCalls } from './exchange.ts';
@@ -18,12 +18,13 @@ export interface ParticipantApiOptions {
   readonly bank: BankName;
   readonly participant: Participant;
   readonly grants: Grants;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
 /** What it answers is whole, so that nothing needs to copy it. */
 export type ParticipantApi = ExchangedCalls & { readonly exchange: Exchange };
 
-export function createParticipantApi({ bank, participant, grants }: ParticipantApiOptions): ParticipantApi {
+export function createParticipantApi({ bank, participant, grants, clock }: ParticipantApiOptions): ParticipantApi {
   /** The accounts that the grants of a request speak for, if all of them were verified before. */
   function knownAccounts({ grants: texts }: PrepareRequest): readonly string[] | undefined {
     const accounts: string[] = [];
@@ -83,7 +84,7 @@ export function createParticipantApi({ bank, participant, grants }: ParticipantA
       return { acknowledgements: answers.map(acknowledgementToWire) };
     },
   };
-  return { ...calls, exchange: createExchange(calls) };
+  return { ...calls, exchange: createExchange(calls, clock) };
 }
 
 function commandsOf(logId: string, decisions: readonly Decision[]): DecideCommand[] {

@@ -391,6 +391,13 @@ describe('many payments', () => {
     expect(gateway.calls.filter((call) => call === 'batchCreateTransfers')).toHaveLength(2);
   });
 
+  it('are those of the list as it was given, whatever the caller does to it meanwhile', async () => {
+    const list = Array.from({ length: 5_002 }, () => ({ ...toBob, amount: eur('0.01') }));
+    const made = strife.transfers.createMany(list);
+    list.length = 1;
+    expect(await made).toHaveLength(5_002);
+  });
+
   it('lists them page by page, newest first', async () => {
     await strife.transfers.createMany(['1', '2', '3', '4', '5'].map((memo) => ({ to: 'beta/bob', amount: eur('1'), memo })));
     const memos = [];

@@ -73,15 +73,17 @@ export function transfersOf(context: CallContext, { coalesce }: { coalesce: bool
       }
       const timeoutMs = context.checkedTimeoutMs(options);
       const send = { login: context.login(), timeoutMs, signal: options?.signal, gathers: true };
-      const results = new Array<TransferResult>(transfers.length);
+      // As it is now: between two goes the caller may change its list.
+      const asked = [...transfers];
+      const results = new Array<TransferResult>(asked.length);
       const all = Promise.withResolvers<void>();
-      let awaited = transfers.length;
+      let awaited = asked.length;
       const receiver: Receiver = (result, place) => {
         results[place] = declineAsError(result);
         awaited -= 1;
         if (awaited === 0) all.resolve();
       };
-      for (const [place, transfer] of transfers.entries()) {
+      for (const [place, transfer] of asked.entries()) {
         if (place > 0 && place % ITEMS_IN_ONE_GO_MAX === 0) await setImmediate();
         const payment = checkedPayment(transfer);
         if (payment instanceof StrifeError) receiver({ ok: false, error: payment }, place);

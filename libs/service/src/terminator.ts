@@ -1,5 +1,5 @@
 // Aborts running streaming calls when the server stops, and lets unary calls finish. Named and shaped after
-// nice-grpc-server-middleware-terminator, so that it can be exchanged for that package.
+// nice-grpc-server-middleware-terminator; unary calls, which do not pass it, follow its `stop`.
 import { setMaxListeners } from 'node:events';
 import { ServerError, Status, type CallContext, type ServerMiddleware, type ServerMiddlewareCall } from 'nice-grpc-common';
 import { rpcError, type ErrorOutcome } from './errors.ts';

@@ -49,6 +49,7 @@ class UnaryCall {
   #metadata: GrpcMetadata | undefined;
   #request: Uint8Array | undefined;
   #context: UnaryContext | undefined;
+  #isOver = false;
 
   constructor(call: Call, method: UnaryMethod, peer: Peer, options: UnaryCallsOptions) {
     this.#call = call;
@@ -69,13 +70,16 @@ class UnaryCall {
   }
 
   onReceiveHalfClose(): void {
+    // It may come after the end, such as that of the call's time.
+    if (this.#isOver) return;
     if (this.#request === undefined) this.#refuseShape('no request message');
     else void this.#serve(this.#request);
   }
 
   /** Called at the end of every call, however it ends. */
   onCancel(): void {
-    if (this.#request === undefined) this.#options.log.lost(this.#method.codec.path, this.#peer.shown);
+    this.#isOver = true;
+    if (this.#context === undefined) this.#options.log.lost(this.#method.codec.path, this.#peer.shown);
     this.#context?.cancel();
   }
 

@@ -5067,7 +5067,7 @@ export const ParticipantServiceDefinition = {
     /**
      * Prepares and Decides as messages of one long call, each of which costs a third of a call of its own. All are answered, each as soon as it
      * is durable, and so in any order; a bank that stops answers what it has read. A gateway begins a new call every second, so that the
-     * certificates and intentions of both are looked at anew.
+     * certificates and intentions of both are looked at anew; a bank reads nothing more from one that is five seconds old.
      */
     exchange: {
       name: "Exchange",
@@ -5088,7 +5088,7 @@ export interface ParticipantServiceImplementation<CallContextExt = {}> {
   /**
    * Prepares and Decides as messages of one long call, each of which costs a third of a call of its own. All are answered, each as soon as it
    * is durable, and so in any order; a bank that stops answers what it has read. A gateway begins a new call every second, so that the
-   * certificates and intentions of both are looked at anew.
+   * certificates and intentions of both are looked at anew; a bank reads nothing more from one that is five seconds old.
    */
   exchange(
     request: AsyncIterable<ExchangeRequest>,
@@ -5104,7 +5104,7 @@ export interface ParticipantServiceClient<CallOptionsExt = {}> {
   /**
    * Prepares and Decides as messages of one long call, each of which costs a third of a call of its own. All are answered, each as soon as it
    * is durable, and so in any order; a bank that stops answers what it has read. A gateway begins a new call every second, so that the
-   * certificates and intentions of both are looked at anew.
+   * certificates and intentions of both are looked at anew; a bank reads nothing more from one that is five seconds old.
    */
   exchange(
     request: AsyncIterable<DeepPartial<ExchangeRequest>>,
