@@ -23,7 +23,7 @@ function openExchange() {
   const requests = new ReadableStream<ExchangeRequest>({ start: (controller) => void (send = controller) });
   const exchange = createExchange(
     {
-      recognize: ({ logId, grants }) => (grants.length === 0 ? undefined : new Promise<void>((resolve) => void strangers.set(logId, resolve))),
+      recognize: ({ logId, grants }) => (grants.length === 0 ? [] : new Promise((resolve) => void strangers.set(logId, () => resolve(['alice'])))),
       prepare: ({ logId }: PrepareRequest) => (taken.push(logId), new Promise((resolve, reject) => void asked.set(logId, { resolve, reject }))),
       decide: ({ logId }) => (taken.push(logId), Promise.resolve({ acknowledgements: [] })),
     },
@@ -128,6 +128,20 @@ describe('the end of a stream', () => {
     asked.get('log-1')!.resolve(votes);
     expect((await first).number).toBe(1);
     expect((await answers.next()).done).toBe(true);
+  });
+
+  it('comes after the answer to legs whose grants were still looked at when the server stopped', async () => {
+    const { strangers, asked, next, answers, send, stop } = openExchange();
+    const first = next();
+    send({ number: 1, content: { $case: 'prepare', value: { logId: 'log-1', grants: ['new'], legs: [], decisions: [] } } });
+    await turn();
+    stop.abort(new DOMException('stopping', 'AbortError'));
+    await turn();
+    strangers.get('log-1')!();
+    await turn();
+    asked.get('log-1')!.resolve(votes);
+    expect((await first).number).toBe(1);
+    await expect(answers.next()).rejects.toThrow('stopping');
   });
 
   it('comes when the call is too old, after the answers to what was begun: whether a gateway may call is asked when a call begins', async () => {

@@ -6,10 +6,14 @@ import type { DecideRequest, DecideResponse, ExchangeRequest, ExchangeResponse, 
 import type { Clock } from '@strife/two-phase-commit';
 import { Status } from 'nice-grpc-common';
 
+/** The accounts that the grants of a request speak for, in their order; undefined for a grant that the bank does not honour. */
+export type GrantedAccounts = readonly (string | undefined)[];
+
 export interface ExchangedCalls {
-  /** Looks at grants that were not seen before, so that `prepare` can take the request up at once; undefined if it can now. Never rejects. */
-  recognize(request: PrepareRequest): Promise<unknown> | undefined;
-  prepare(request: PrepareRequest, context: ServiceContext): Promise<PrepareResponse>;
+  /** At once where all grants were looked at before. Never rejects. */
+  recognize(request: PrepareRequest): GrantedAccounts | Promise<GrantedAccounts>;
+  /** Takes the request up before it returns. */
+  prepare(request: PrepareRequest, context: ServiceContext, accounts: GrantedAccounts): Promise<PrepareResponse>;
   decide(request: DecideRequest, context: ServiceContext): Promise<DecideResponse>;
 }
 
@@ -41,19 +45,18 @@ export function createExchange(calls: ExchangedCalls, clock: Pick<Clock, 'monoto
         if (signal.aborted || clock.monotonicMs() >= endsAtMs) return;
         const { number, content } = request;
         if (content === undefined) throw emptyMessage();
-        // A decision that follows must not overtake these legs.
-        const recognized = content.$case === 'prepare' ? calls.recognize(content.value) : undefined;
-        if (recognized !== undefined) await recognized;
         underWay += 1;
-        void answer(number, content);
+        // What follows on this call waits: a decision must not overtake its legs.
+        const recognized = content.$case === 'prepare' ? calls.recognize(content.value) : NO_ACCOUNTS;
+        void answer(number, content, recognized instanceof Promise ? await recognized : recognized);
         if (underWay < UNDER_WAY_MAX) continue;
         room = Promise.withResolvers();
         await room.promise;
       }
     }
 
-    async function answer(number: number, content: Content): Promise<void> {
-      const answered = await answerTo(content, calls, log, context);
+    async function answer(number: number, content: Content, accounts: GrantedAccounts): Promise<void> {
+      const answered = await answerTo(content, accounts, calls, log, context);
       answers.push({ number, content: answered });
       wake();
     }
@@ -75,13 +78,15 @@ export function createExchange(calls: ExchangedCalls, clock: Pick<Clock, 'monoto
   };
 }
 
+const NO_ACCOUNTS: GrantedAccounts = [];
+
 type Content = NonNullable<ExchangeRequest['content']>;
 type Answer = ExchangeResponse['content'];
 
-function answerTo(content: Content, calls: ExchangedCalls, log: StreamedCalls, context: ServiceContext): Promise<Answer> {
+function answerTo(content: Content, accounts: GrantedAccounts, calls: ExchangedCalls, log: StreamedCalls, context: ServiceContext): Promise<Answer> {
   switch (content.$case) {
     case 'prepare':
-      return settle(log.begin('Prepare', content.value), calls.prepare(content.value, context), (value) => ({ $case: 'prepare', value }));
+      return settle(log.begin('Prepare', content.value), calls.prepare(content.value, context, accounts), (value) => ({ $case: 'prepare', value }));
     case 'decide':
       return settle(log.begin('Decide', content.value), calls.decide(content.value, context), (value) => ({ $case: 'decide', value }));
   }

@@ -2,8 +2,9 @@
 
 import type { Grants } from '@strife/auth';
 import { declineReasonToWire, gatewayOfLog, rpcError } from '@strife/service';
+import type { ServiceContext } from '@strife/service';
 import { Acknowledgement, Side, VoteKind } from '@strife/stubs/bank';
-import type { Decision, Leg, PrepareRequest, Vote as WireVote } from '@strife/stubs/bank';
+import type { Decision, DecideRequest, DecideResponse, Leg, PrepareRequest, PrepareResponse, Vote as WireVote } from '@strife/stubs/bank';
 import { DeclineReason } from '@strife/stubs/type';
 import { OverloadedError } from '@strife/two-phase-commit';
 import type { BankName, Clock, DecideAnswer, DecideCommand, Participant, PrepareCommand, Vote } from '@strife/two-phase-commit';
@@ -22,7 +23,11 @@ export interface ParticipantApiOptions {
 }
 
 /** What it answers is whole, so that nothing needs to copy it. */
-export type ParticipantApi = ExchangedCalls & { readonly exchange: Exchange };
+export interface ParticipantApi {
+  prepare(request: PrepareRequest, context: ServiceContext): Promise<PrepareResponse>;
+  decide(request: DecideRequest, context: ServiceContext): Promise<DecideResponse>;
+  readonly exchange: Exchange;
+}
 
 export function createParticipantApi({ bank, participant, grants, clock }: ParticipantApiOptions): ParticipantApi {
   /** The accounts that the grants of a request speak for, if all of them were verified before. */
@@ -42,17 +47,18 @@ export function createParticipantApi({ bank, participant, grants, clock }: Parti
   }
 
   const calls: ExchangedCalls = {
-    recognize: (request) => (knownAccounts(request) === undefined ? verifiedAccounts(request) : undefined),
+    recognize(request) {
+      // One with more is refused before anybody looks at them.
+      return request.grants.length > request.legs.length ? [] : (knownAccounts(request) ?? verifiedAccounts(request));
+    },
 
-    async prepare(request, { peer }) {
+    async prepare(request, { peer }, accounts) {
       const { logId, legs } = request;
       checkOwner(logId, peer.name);
       checkBatch('legs', legs.length);
       if (request.decisions.length > 0) checkBatch('decisions', request.decisions.length);
       if (request.grants.length > legs.length) throw invalid('grants', 'must not be more than there are legs');
       const decisions = commandsOf(logId, request.decisions);
-      // Nothing is waited for where all are known: what is read next from a stream comes behind these legs.
-      const accounts = knownAccounts(request) ?? (await verifiedAccounts(request));
       const votes: WireVote[] = new Array(legs.length);
       const commands: PrepareCommand[] = [];
       const positions: number[] = [];
@@ -84,7 +90,11 @@ export function createParticipantApi({ bank, participant, grants, clock }: Parti
       return { acknowledgements: answers.map(acknowledgementToWire) };
     },
   };
-  return { ...calls, exchange: createExchange(calls, clock) };
+  return {
+    prepare: async (request, context) => calls.prepare(request, context, await calls.recognize(request)),
+    decide: calls.decide,
+    exchange: createExchange(calls, clock),
+  };
 }
 
 function commandsOf(logId: string, decisions: readonly Decision[]): DecideCommand[] {

@@ -7,7 +7,7 @@ export type FlightContent = NonNullable<ExchangeRequest['content']>;
 export type FlightReply = ExchangeResponse['content'];
 
 export interface FlightStream {
-  /** False once it was retired, or has ended. */
+  /** False once it was retired, has ended, or has a flight that was not answered in time. */
   readonly isOpen: boolean;
   /**
    * Sends once. Rejects with what ended the call, or after `timeoutMs`; after that nothing more is sent here, since whatever follows would wait

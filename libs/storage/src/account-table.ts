@@ -14,6 +14,9 @@ const ACCOUNTS_CACHED_MAX = 16_384;
 /** Clearing accounts kept in memory, and as many equity accounts. */
 const INTERNAL_CACHED_MAX = 1_000;
 
+/** How many accounts are looked at to make room for one. Where a write has touched them all, more are kept until the next ones come. */
+const LOOKS_MAX = 1_000;
+
 /** How kinds are stored. Numbers are for ever. */
 export const ACCOUNT_KINDS = { customer: 0, clearing: 1, equity: 2 } as const satisfies Record<Account['kind'], number>;
 const KIND_NAMES: readonly Account['kind'][] = ['customer', 'clearing', 'equity'];
@@ -184,7 +187,7 @@ function openNames(max: number, onForgotten: (row: AccountRow) => void): Names {
   let hand = rows.values();
 
   function makeRoom(): void {
-    for (let looked = 0; rows.size >= max && looked <= 2 * rows.size; looked++) {
+    for (let looked = 0; rows.size >= max && looked < LOOKS_MAX; looked++) {
       const { value: row, done } = hand.next();
       if (done === true) {
         hand = rows.values();

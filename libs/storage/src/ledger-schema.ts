@@ -4,7 +4,8 @@
 // transfer it pays (but for those that are only in `prepared`, which start-up finds from there), and each of those points at the account's one before.
 // Writing an entry is then a pure append.
 //
-// A leg is written into the table of legs once, when it ends. Until then it stands in `prepared`. One rule says what holds, also after a crash and
+// A leg is written into the table of legs once, when it ends; until then it stands in `prepared`, but for what is prepared under an id that has a row, or
+// taken over. One rule says what holds, also after a crash and
 // for other programs: the state of a leg is its row in `legs`; without one, it is what `prepared` says. The view `all_legs` is that rule.
 
 import { STARTS_SCHEMA } from './process-starts.ts';

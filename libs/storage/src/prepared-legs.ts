@@ -59,7 +59,7 @@ export function openPreparedLegs({ store, logs, onFound, moveOut, legsKeptMax = 
   const rows = new Map<number, PreparedRow>();
   /** Of all rows. */
   let legsKept = 0;
-  let lastSeq = 0;
+  let [lastSeq] = store.prepare('SELECT coalesce(max(seq), 0) FROM prepared').get() as unknown as [number];
   /** What the write that is under way has prepared. */
   let draft: PreparedRow | undefined;
   /** Stored rows of which that write left nothing. */
@@ -80,7 +80,6 @@ export function openPreparedLegs({ store, logs, onFound, moveOut, legsKeptMax = 
       encoded = JSON.parse(json) as EncodedLeg[];
       row = { seq, entries: [], left: 0 };
       rows.set(seq, row);
-      lastSeq = seq;
     }
     const entry = decode(encoded[index]!, atMs, store.name, logs);
     put(row, entry);

@@ -1,6 +1,6 @@
 // One bank's line: gathers legs to prepare and decisions to deliver, and sends them in self-clocked flights.
 //
-// An idle line sends at once; a busy one (FLIGHTS_MAX calls under way) gathers until a reply returns. A flight is one call, with all that
+// An idle line sends at once; a busy one (FLIGHTS_MAX flights under way) gathers until a reply returns. A flight is one message, with all that
 // waits. Timers are only for decisions: those that nobody waits for give the next legs a moment to take them along, those that did not
 // arrive back off, and those that the bank refuses are set aside for long.
 
@@ -9,7 +9,7 @@ import type { DecideAnswer } from './participant.ts';
 import type { Clock, Haste, PrepareLeg } from './ports.ts';
 import type { Decision, Silence, TransferId, TransferRequest, Vote } from './protocol/vocabulary.ts';
 
-/** What one call carries. At least one of the two is not empty. */
+/** What one message carries. At least one of the two is not empty. */
 export interface Flight {
   readonly legs: readonly { readonly leg: PrepareLeg }[];
   readonly decisions: readonly DecisionToDeliver[];
@@ -43,7 +43,7 @@ export interface BankLine {
   ): void;
   /** The bank can be reached through this port from now on, or, undefined, by nobody. Ends any back-off. */
   connect(port: BankPort | undefined): void;
-  /** Sends once more what can be sent, and nothing after it. Resolves when the calls under way have ended, or a second later. */
+  /** Sends once more what can be sent, and nothing after it. Resolves when the flights under way have ended, or a second later. */
   close(): Promise<void>;
 }
 
