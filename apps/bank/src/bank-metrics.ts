@@ -3,11 +3,11 @@
 import { Gauge, Histogram } from '@strife/service';
 import type { Registry } from '@strife/service';
 import type { LedgerStore } from '@strife/storage';
-import type { Clock, Participant, Resource } from '@strife/two-phase-commit';
+import type { Clock, Participant } from '@strife/two-phase-commit';
 
 export interface LegMetrics {
-  /** The same books, with the sizes of their writes counted. */
-  observeWrites(resource: Resource): Resource;
+  /** Told of each write of the books, with how many legs and decisions it is about. */
+  observeWrite(items: number): void;
   /** The same participant, with what it is asked counted, and what waits in it shown. */
   observeCalls(participant: Participant): Participant;
 }
@@ -19,6 +19,7 @@ export function createLegMetrics(registry: Registry, store: Pick<LedgerStore, 'i
   const batches = new Histogram({
     name: 'strife_batch_items', help: 'Items handled at once: legs or decisions of one call, both of one write.', labelNames: ['kind'], buckets: ITEMS, registers,
   });
+  const writes = batches.labels('write');
   let waiting = 0;
 
   gauge('strife_queue_depth', 'Legs and decisions that are not answered.', () => waiting);
@@ -51,15 +52,7 @@ export function createLegMetrics(registry: Registry, store: Pick<LedgerStore, 'i
   }
 
   return {
-    observeWrites(resource) {
-      const sizes = batches.labels('write');
-      return {
-        open(ids) {
-          sizes.observe(ids.length);
-          return resource.open(ids);
-        },
-      };
-    },
+    observeWrite: (items) => writes.observe(items),
     observeCalls: (participant) => ({
       prepare: observed('legs', participant.prepare),
       decide: observed('decisions', participant.decide),

@@ -58,9 +58,10 @@ async function start(): Promise<RunningService> {
   const legs = createLegMetrics(metrics, store, clock);
   const participant = createParticipant({
     bank, clock,
-    resource: legs.observeWrites(createLedgerResource(store, ledger)),
+    resource: createLedgerResource(store, ledger),
     onPrepared: (leg) => inquirer.track(leg),
     onEnded: (id) => inquirer.forget(id),
+    onWrite: legs.observeWrite,
     onAlarm: (alarm) => logger.error('an invariant of the protocol is broken', alarm),
   });
   const inquirer = createInquirer({

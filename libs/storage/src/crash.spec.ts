@@ -39,7 +39,7 @@ describe('a process killed in the middle of its writes', () => {
     // An audit may read what is left before anyone recovers it.
     expect(auditStores({ banks: [file], gateways: [] }).violations).toEqual([]);
     const store = openBank(file, 'alpha');
-    const legs = store.legs(Array.from({ length: (settled + 3) * BATCH }, (_, n) => idOf(n))).filter((leg) => leg !== undefined);
+    const legs = Array.from({ length: (settled + 3) * BATCH }, (_, n) => store.transfer(idOf(n))).filter((leg) => leg !== undefined);
     const counts = { prepared: store.preparedLegs().length, committed: legs.filter(({ state }) => state.kind === 'committed').length };
     expect([counts.prepared % BATCH, counts.committed % BATCH]).toEqual([0, 0]);
     expect(counts.committed).toBeGreaterThanOrEqual((settled + 1) * BATCH);

@@ -7,8 +7,9 @@ export { OpeningBalanceError } from './users.ts';
 export type { SessionRow, SessionStore } from './session-store.ts';
 export type { NumberedRevocation, RevocationRow, RevocationStore } from './revocation-store.ts';
 export type {
-  DepositResult, HistoryEntry, LedgerBatch, LedgerStore, LedgerStoreOptions, LegWrite, NewUser, Page, StoredLeg, TransferEntries,
+  DepositResult, HistoryEntry, LedgerStore, LedgerStoreOptions, NewUser, Page, StoredLeg,
 } from './ledger-store.ts';
+export type { BookedAccount, BookedLeg, OpenBooks } from './open-books.ts';
 export { CursorError, StoreError, StoreFailedError, StoreLockedError, StoreRolledBackError, StoreSchemaError } from './store-error.ts';
 export { auditStores } from './audit/audit-stores.ts';
 export type { LegAttempt } from './leg-attempts.ts';

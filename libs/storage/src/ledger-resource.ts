@@ -1,10 +1,8 @@
-// The participant's books: joins the protocol's legs, the ledger's rules and the store into batches of one write each.
+// The participant's books: joins the protocol's legs, the ledger's rules and the store. A batch is one write of the store.
 
-import type {
-  Account, Money, Movement, Pair, applyInside, hold, mayCredit, mayDebit, release, settleCredit, settleDebit,
-} from '@strife/ledger';
-import type { LedgerEffect, LegBatch, LegState, LegTerms, Reason, Resource, TransferId } from '@strife/two-phase-commit';
-import type { LedgerStore, StoredLeg, TransferEntries } from './ledger-store.ts';
+import type { Money, Movement, Pair, applyInside, hold, mayCredit, mayDebit, release, settleCredit, settleDebit } from '@strife/ledger';
+import type { LedgerEffect, LegBatch, LegRecord, LegTerms, Reason, Resource, TransferId } from '@strife/two-phase-commit';
+import type { BookedAccount, BookedLeg, OpenBooks } from './open-books.ts';
 
 /** The accounting rules that legs are prepared and settled by: the exports of @strife/ledger. */
 export interface LegRules {
@@ -18,70 +16,49 @@ export interface LegRules {
 }
 
 /** What a resource needs of the books. */
-export type LegBooks = Pick<LedgerStore, 'legs' | 'account' | 'clearing' | 'writeBatch'>;
+export interface LegBooks {
+  write<T>(work: (books: OpenBooks) => T): T;
+}
 
-/** The participant's resource over a bank's books. A batch is one `writeBatch`, made when it is committed; only one batch may be open. */
+/** The participant's resource over a bank's books. */
 export function createLedgerResource(store: LegBooks, rules: LegRules): Resource {
   const movements = movementsBy(rules);
-  return { open: (ids) => Promise.resolve(createBatch(store, rules, movements, ids)) };
+  return {
+    // Asynchronous, so that what the write throws is the promise's failure.
+    async write(work) {
+      return store.write((books) => work(createBatch(books, rules, movements)));
+    },
+  };
 }
 
-/** An account as the batch leaves it. */
-interface Place {
-  account: Account;
-  isChanged: boolean;
-}
-
-/** A leg as the batch leaves it: what is asked for and what is written are the same object. */
-interface LegPlace {
-  readonly id: TransferId;
-  state: LegState;
-  terms: LegTerms | undefined;
-  accountId: number | null;
-  endedAtMs: number | undefined;
-  isChanged: boolean;
-}
-
-function createBatch(store: LegBooks, { mayDebit, mayCredit }: LegRules, movements: Movements, ids: readonly TransferId[]): LegBatch {
-  const legs = new Map<TransferId, LegPlace>();
-  const found = store.legs(ids);
-  for (let index = 0; index < ids.length; index += 1) legs.set(ids[index]!, placeOf(ids[index]!, found[index]));
-  const customers = new Map<string, Place>();
-  const clearings = new Map<string, Place>();
-  const writes: LegPlace[] = [];
-  const changed: Place[] = [];
-  const entries: TransferEntries[] = [];
+function createBatch(books: OpenBooks, { mayDebit, mayCredit }: LegRules, movements: Movements): LegBatch {
   /** What was asked for last: a leg is looked at, checked and changed before the next, and most are with the same bank. */
-  let latestLeg: LegPlace | undefined;
-  let latestClearing: { readonly peer: string; readonly currency: string; readonly place: Place | undefined } | undefined;
+  let latestLeg: BookedLeg | undefined;
+  let latestOwner: BookedAccount | undefined;
+  let latestClearing: { readonly peer: string; readonly currency: string; readonly account: BookedAccount } | undefined;
 
-  function legOf(id: TransferId): LegPlace {
-    if (latestLeg?.id === id) return latestLeg;
-    latestLeg = legs.get(id);
-    if (latestLeg === undefined) throw new Error(`transfer ${id} is not of this batch`);
+  function legOf(id: TransferId): BookedLeg {
+    if (latestLeg?.id !== id) latestLeg = books.leg(id);
     return latestLeg;
   }
 
-  function customer(name: string): Place | undefined {
-    return customers.get(name) ?? place(customers, name, store.account('customer', name));
-  }
-
-  function clearing(peer: string, currency: string): Place | undefined {
-    if (latestClearing?.peer !== peer || latestClearing.currency !== currency) {
-      const key = `${peer}/${currency}`;
-      latestClearing = { peer, currency, place: clearings.get(key) ?? place(clearings, key, store.clearing(peer, currency)) };
-    }
-    return latestClearing.place;
-  }
-
   /** The customer whose leg it is: the payer, when both are here. */
-  function ownerOf({ side, body }: LegTerms): Place | undefined {
-    return customer(side === 'credit' ? body.to.account : body.from.account);
+  function ownerOf({ side, body }: LegTerms): BookedAccount | undefined {
+    const name = side === 'credit' ? body.to.account : body.from.account;
+    if (latestOwner?.account.name !== name) latestOwner = books.account('customer', name);
+    return latestOwner;
   }
 
-  function counterpartOf({ side, body }: LegTerms): Place | undefined {
-    if (side === 'both') return customer(body.to.account);
+  function counterpartOf({ side, body }: LegTerms): BookedAccount | undefined {
+    if (side === 'both') return books.account('customer', body.to.account);
     return clearing(side === 'credit' ? body.from.bank : body.to.bank, body.currency);
+  }
+
+  function clearing(peer: string, currency: string): BookedAccount {
+    if (latestClearing?.peer !== peer || latestClearing.currency !== currency) {
+      latestClearing = { peer, currency, account: books.clearing(peer, currency) };
+    }
+    return latestClearing.account;
   }
 
   function mayHold(terms: LegTerms): Reason | undefined {
@@ -101,47 +78,21 @@ function createBatch(store: LegBooks, { mayDebit, mayCredit }: LegRules, movemen
     if (owner === undefined || other === undefined) throw new Error(`transfer ${id} was prepared without its accounts`);
     const from = terms.side === 'credit' ? other : owner;
     const to = from === owner ? other : owner;
-    const after: Pair & Partial<Movement> = movements[effect](from.account, to.account, amountOf(terms), terms);
-    change(from, after.debited);
-    change(to, after.credited);
-    if (after.entries !== undefined) entries.push({ transferId: id, entries: after.entries });
-  }
-
-  function change(found: Place, account: Account): void {
-    if (!found.isChanged) changed.push(found);
-    found.account = account;
-    found.isChanged = true;
+    books.move(id, from, to, movements[effect](from.account, to.account, amountOf(terms), terms));
   }
 
   return {
-    leg: (id) => legOf(id),
+    leg: (id) => legOf(id).leg ?? ABSENT,
     mayHold,
-    apply(id, { state, terms, endedAtMs }, effect) {
-      const leg = legOf(id);
+    apply(id, record, effect) {
+      const { terms } = record;
       if (effect !== 'none' && terms !== undefined) carryOut(id, terms, effect);
-      if (!leg.isChanged) writes.push(leg);
-      leg.state = state;
-      leg.terms = terms;
-      leg.endedAtMs = endedAtMs;
-      leg.accountId ??= terms === undefined ? null : (ownerOf(terms)?.account.id ?? null);
-      leg.isChanged = true;
-    },
-    commit() {
-      const accounts = changed.map(({ account }) => account);
-      if (writes.length > 0) store.writeBatch({ legs: writes, accounts, entries });
-      return Promise.resolve();
+      books.putLeg(legOf(id), record, terms === undefined ? undefined : ownerOf(terms));
     },
   };
 }
 
-function place(places: Map<string, Place>, key: string, account: Account | undefined): Place | undefined {
-  if (account === undefined) return undefined;
-  const found = { account, isChanged: false };
-  places.set(key, found);
-  return found;
-}
-
-type Movements = Record<Exclude<LedgerEffect, 'none'>, (from: Account, to: Account, amount: Money, terms: LegTerms) => Pair | Movement>;
+type Movements = Record<Exclude<LedgerEffect, 'none'>, (from: BookedAccount['account'], to: BookedAccount['account'], amount: Money, terms: LegTerms) => Pair | Movement>;
 
 /** What each effect does to the two accounts of a leg. */
 function movementsBy({ hold, release, settleDebit, settleCredit, applyInside }: LegRules): Movements {
@@ -157,10 +108,4 @@ function amountOf({ body }: LegTerms): Money {
   return { currency: body.currency, minorUnits: body.amountMinor };
 }
 
-function placeOf(id: TransferId, leg: StoredLeg | undefined): LegPlace {
-  if (leg === undefined) return { id, state: ABSENT, terms: undefined, accountId: null, endedAtMs: undefined, isChanged: false };
-  const { state, terms, accountId, endedAtMs } = leg;
-  return { id, state, terms, accountId, endedAtMs: endedAtMs ?? undefined, isChanged: false };
-}
-
-const ABSENT: LegState = { kind: 'absent' };
+const ABSENT: LegRecord = { state: { kind: 'absent' } };

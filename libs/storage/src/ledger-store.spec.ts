@@ -21,13 +21,16 @@ ledgerStoreContract(() => {
 });
 
 describe('the SQLite books', () => {
-  it('end the store when a batch breaks a floor, before anything of it is durable', () => {
+  it('end the store when a write breaks a floor, before anything of it is durable', () => {
     const directory = temporaryDirectory();
     const told: Error[] = [];
     const store = openBank(directory.file('alpha.sqlite'), 'alpha', (error) => told.push(error));
     store.createUsers([{ username: 'alice', passwordHash: 'x', currency: 'EUR', openingMinor: 100n }]);
-    const alice = store.account('customer', 'alice')!;
-    expect(() => store.writeBatch({ legs: [], accounts: [{ ...alice, held: 101n }], entries: [] })).toThrow('below its floor');
+    expect(() => store.write((books) => {
+      const alice = books.account('customer', 'alice')!;
+      const clearing = books.clearing('beta', 'EUR');
+      books.move(idOf(1), alice, clearing, { debited: { ...alice.account, held: 101n }, credited: clearing.account });
+    })).toThrow('below its floor');
     expect(told).toHaveLength(1);
     expect(() => advance(store, 'prepare', [payment(1, 'alpha/alice', 'beta/bob', 1n)])).toThrow('below its floor');
     expect(() => store.transfer(idOf(1))).toThrow('below its floor');
@@ -76,14 +79,14 @@ describe('the cache of accounts', () => {
     });
     advance(store, 'prepare', names.map(pay));
     const held = names.map((_, index) => [100n, 10n + BigInt(index)]);
-    expect([balances(), balances(), store.clearing('beta', 'EUR').incoming]).toEqual([held, held, 60n]);
+    expect([balances(), balances(), store.account('clearing', 'beta/EUR')?.incoming]).toEqual([held, held, 60n]);
     store.close();
     store = open();
-    expect([balances(), store.clearing('beta', 'EUR').incoming]).toEqual([held, 60n]);
+    expect([balances(), store.account('clearing', 'beta/EUR')?.incoming]).toEqual([held, 60n]);
     advance(store, 'settle', names.slice(0, 3).map(pay));
     advance(store, 'release', [payment(3, 'alpha/dan', 'beta/bob', 13n)]);
     expect(balances()).toEqual([[90n, 0n], [89n, 0n], [88n, 0n], [100n, 0n], [100n, 14n]]);
-    expect(store.clearing('beta', 'EUR')).toMatchObject({ posted: 33n, incoming: 14n });
+    expect(store.account('clearing', 'beta/EUR')).toMatchObject({ posted: 33n, incoming: 14n });
     store.close();
     directory.remove();
   });
@@ -109,7 +112,7 @@ describe('the books of an older program', () => {
     withSchema1();
     const store = openBank(file, 'alpha');
     expect(store.account('customer', 'alice')).toMatchObject({ posted: 100n, held: 30n, incoming: 0n });
-    expect(store.clearing('beta', 'EUR')).toMatchObject({ id: 2, posted: -100n, held: 0n, incoming: 30n });
+    expect(store.account('clearing', 'beta/EUR')).toMatchObject({ id: 2, posted: -100n, held: 0n, incoming: 30n });
     expect([store.userHash('alice'), store.createUsers([{ username: 'carol', passwordHash: 'x', currency: 'EUR', openingMinor: 0n }])]).toEqual(['hash', ['carol']]);
     const session = { id: 's', account: 'alice', generation: 1, requestDigest: null, createdAtMs: 1, expiresAtMs: 2, endedAtMs: null };
     store.sessions.insert(session, 1);

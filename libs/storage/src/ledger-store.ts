@@ -1,4 +1,4 @@
-// A bank's books in one SQLite file. Everything is synchronous; one `writeBatch` is one transaction and one sync.
+// A bank's books in one SQLite file. Everything is synchronous; one `write` is one transaction and one sync.
 
 import type { Account, DeclineReason, Entry, Money, deposit, mayCredit, mayDebit } from '@strife/ledger';
 import type { AccountName, LegState, LegTerms, TransferId } from '@strife/two-phase-commit';
@@ -8,7 +8,8 @@ import { openEntryTable, type EntryTable } from './entry-table.ts';
 import { openHistory } from './history.ts';
 import { BANK_STORE } from './ledger-schema.ts';
 import type { LegAttempt } from './leg-attempts.ts';
-import { openLegTable, type LegTable } from './leg-table.ts';
+import { openLegTable, type KnownLeg, type LegTable } from './leg-table.ts';
+import type { OpenBooks } from './open-books.ts';
 import { openProcessStarts, type ProcessStarts } from './process-starts.ts';
 import { openSessions, type SessionStore } from './session-store.ts';
 import type { StoreFailedError } from './store-error.ts';
@@ -37,37 +38,12 @@ export interface StoredLeg {
   readonly state: LegState;
   /** Absent for a fence of an id that was never prepared here. */
   readonly terms?: LegTerms | undefined;
-  /** As in LegWrite. */
+  /** The customer whose leg it is, the payer when both are here; null when there is no such account. */
   readonly accountId: number | null;
   /** When it was last prepared, or when it was first written if it never was. */
   readonly preparedAtMs: number;
   /** When it left doubt; null while prepared. */
   readonly endedAtMs: number | null;
-}
-
-/** A leg's new state. Terms, once written, stay: leave them out or repeat them (only the deadline may move). */
-export interface LegWrite {
-  readonly id: TransferId;
-  readonly state: LegState;
-  readonly terms?: LegTerms | undefined;
-  /** The customer whose leg it is, the payer when both are here; null when there is no such account. Stays as first written with terms. */
-  readonly accountId: number | null;
-  /** When it left doubt; by default when it is first written so. */
-  readonly endedAtMs?: number | undefined;
-}
-
-/** What one transfer writes into accounts' books. */
-export interface TransferEntries {
-  readonly transferId: TransferId;
-  /** In the order in which they happened, as the transfers are. */
-  readonly entries: readonly Entry[];
-}
-
-export interface LedgerBatch {
-  readonly legs: readonly LegWrite[];
-  /** Every account that changed, once, as it is after the batch. `frozen` is not written. */
-  readonly accounts: readonly Account[];
-  readonly entries: readonly TransferEntries[];
 }
 
 /** One line of a customer's history. */
@@ -110,8 +86,7 @@ export interface LedgerStore {
   /** When the bank's process started. This start is noted. */
   readonly starts: Pick<ProcessStarts, 'since'>;
 
-  /** The legs of these ids, in their order; undefined for one that does not exist. */
-  legs(ids: readonly TransferId[]): (StoredLeg | undefined)[];
+  /** Throws RangeError for a malformed id. */
   transfer(id: TransferId): StoredLeg | undefined;
   /** What each attempt at a transfer did here, oldest first, the newest `limit` at most; empty for an unknown id. */
   attempts(id: TransferId, limit: number): LegAttempt[];
@@ -122,11 +97,9 @@ export interface LedgerStore {
 
   account(kind: Account['kind'], name: string): Account | undefined;
   accountById(id: number): Account | undefined;
-  /** The clearing account towards `peer` in this currency; made, durably and in a write of its own, when it does not exist. */
-  clearing(peer: string, currency: string): Account;
 
-  /** Makes the batch durable. Chains the entries and the payers' transfers. A failure ends the store. */
-  writeBatch(batch: LedgerBatch): void;
+  /** Makes durable what `work` does to the books; all of it or nothing. A failure, of `work` too, ends the store. Not inside another write. */
+  write<T>(work: (books: OpenBooks) => T): T;
 
   /** A customer's history; empty for an unknown account. A page looks at 200 entries at most. Throws CursorError. */
   listEntries(account: string, pageSize: number, cursor?: string): Page<HistoryEntry>;
@@ -162,36 +135,22 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, prepar
   const accounts = openAccountTable(store, legs.inDoubt(), accountsCachedMax);
   const entries = openEntryTable(store);
 
-  /** An account that no customer owns: made when it is first needed. */
-  function internal(kind: 'clearing' | 'equity', name: string, currency: string): AccountRow {
-    const existing = accounts.byName(kind, name);
-    if (existing !== undefined) return existing;
-    const account: Account = {
-      id: accounts.nextId(), kind, name, currency, posted: 0n, held: 0n, incoming: 0n, floor: null, frozen: false,
-    };
-    const row = newRow(account);
-    store.write(() => accounts.insert(row));
-    return row;
-  }
-
   const starts = openProcessStarts(store, nowMs());
-  const writeBatch = openBatches({ store, accounts, legs, entries });
-  const equity = (currency: string): AccountRow => internal('equity', currency, currency);
+  const write = openWrites({ store, accounts, legs, entries });
+  const equity = (currency: string): AccountRow => accounts.byName('equity', currency) ?? store.write(() => insertInternal(accounts, 'equity', currency, currency));
   const deposits = openDeposits({ store, accounts, entries, rules: ledger, nowMs, equity });
 
   return {
     bank: store.name,
     sessions: openSessions(store),
     starts,
-    legs: (ids) => legs.findAll(ids),
     transfer: (id) => legs.find(id),
     attempts: (id, limit) => legs.attempts(id, limit),
     preparedLegs: () => legs.inDoubt().map(({ leg }) => leg!),
     inDoubt: () => legs.countInDoubt(),
     account: (kind, name) => accounts.byName(kind, name)?.account,
     accountById: (id) => accounts.byId(id)?.account,
-    clearing: (peer, currency) => internal('clearing', `${peer}/${currency}`, currency).account,
-    writeBatch: (batch) => writeBatch(batch, nowMs()),
+    write: (work) => write(work, nowMs()),
     ...openHistory({ store, accounts, legs, entries }),
     ...openUsers({ store, accounts, deposits, rules: ledger, equity }),
     deposit: (id, account, amount) => deposits.deposit(id, account, amount),
@@ -205,6 +164,13 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, prepar
   };
 }
 
+/** Inside a write: an account that no customer owns, made when it is first needed. */
+function insertInternal(accounts: AccountTable, kind: 'clearing' | 'equity', name: string, currency: string): AccountRow {
+  const row = newRow({ id: accounts.nextId(), kind, name, currency, posted: 0n, held: 0n, incoming: 0n, floor: null, frozen: false });
+  accounts.insert(row);
+  return row;
+}
+
 interface Tables {
   readonly store: StoreFile;
   readonly accounts: AccountTable;
@@ -212,59 +178,68 @@ interface Tables {
   readonly entries: EntryTable;
 }
 
-/** What is done for each leg and each transfer's entries are functions of their own, made once: so V8 optimizes them. */
-function openBatches({ store, accounts, legs, entries }: Tables): (batch: LedgerBatch, nowMs: number) => void {
-  /** Of the batch that is being written. */
+/** What is done to each leg and for each movement are functions of their own, made once: so V8 optimizes them. */
+function openWrites({ store, accounts, legs, entries }: Tables): <T>(work: (books: OpenBooks) => T, nowMs: number) => T {
+  /** Of the write that is under way. */
   let nowMs = 0;
 
-  function rowOf(id: number, isStored: boolean): AccountRow {
-    const row = accounts.byId(id);
-    if (row === undefined) throw new Error(`account ${id} is not in the books`);
-    accounts.touch(row, isStored);
+  /** Kept in memory from now on until the write ends, so that there is one row of it. */
+  function pinned(row: AccountRow): AccountRow {
+    accounts.touch(row, false);
     return row;
   }
 
-  function putLeg(write: LegWrite): void {
-    const known = legs.recall(write.id);
-    const payer = startsTransfer(write, known.leg) ? rowOf(write.accountId, false) : undefined;
-    const hasNewRow = legs.put(write, known, payer?.lastTransfer ?? null, nowMs);
-    if (payer !== undefined) payer.lastTransfer = write.id;
-    if (hasNewRow) pointAt(known.leg);
+  const books: OpenBooks = {
+    leg: (id) => legs.recall(id),
+    account(kind, name) {
+      const row = accounts.byName(kind, name);
+      return row && pinned(row);
+    },
+    clearing(peer, currency) {
+      const name = `${peer}/${currency}`;
+      return pinned(accounts.byName('clearing', name) ?? insertInternal(accounts, 'clearing', name, currency));
+    },
+    putLeg(leg, record, owner) {
+      const known = leg as KnownLeg;
+      const row = owner as AccountRow | undefined;
+      const payer = known.leg?.terms === undefined && record.terms !== undefined && record.terms.side !== 'credit' ? row : undefined;
+      const hasNewRow = legs.put(known, record, { accountId: row?.account.id ?? null, previous: payer?.lastTransfer ?? null, nowMs });
+      if (payer !== undefined) payer.lastTransfer = leg.id;
+      if (hasNewRow) pointAt(known.leg);
+    },
+    move(id, debited, credited, { debited: from, credited: to, entries: own }) {
+      const debitedRow = debited as AccountRow;
+      const creditedRow = credited as AccountRow;
+      debitedRow.account = from;
+      creditedRow.account = to;
+      if (own === undefined) return;
+      append(debitedRow, own[0], id);
+      append(creditedRow, own[1], id);
+    },
+  };
+
+  function append(row: AccountRow, entry: Entry, id: TransferId): void {
+    accounts.touch(row, true);
+    row.lastEntry = entries.append(entry, id, nowMs, row.lastEntry);
   }
 
   /** What is stored of an account may be behind legs without a row only: once the leg of a payer has one, its account must be written, too. */
   function pointAt(leg: StoredLeg | undefined): void {
-    if (leg?.terms !== undefined && leg.terms.side !== 'credit' && leg.accountId !== null) rowOf(leg.accountId, true);
+    if (leg?.terms === undefined || leg.terms.side === 'credit' || leg.accountId === null) return;
+    const row = accounts.byId(leg.accountId);
+    if (row === undefined) throw new Error(`account ${leg.accountId} is not in the books`);
+    accounts.touch(row, true);
   }
 
-  function append({ transferId, entries: own }: TransferEntries): void {
-    for (let index = 0; index < own.length; index += 1) {
-      const row = rowOf(own[index]!.accountId, true);
-      row.lastEntry = entries.append(own[index]!, transferId, nowMs, row.lastEntry);
-    }
-  }
-
-  function keep(account: Account): void {
-    const row = rowOf(account.id, false);
-    if (account.posted !== row.account.posted) accounts.touch(row, true);
-    row.account = account.frozen === row.account.frozen ? account : { ...account, frozen: row.account.frozen };
-  }
-
-  return (batch, atMs) => {
-    nowMs = atMs;
-    if (batch.legs.length + batch.accounts.length + batch.entries.length === 0) return;
-    store.write(() => {
-      batch.legs.forEach(putLeg);
+  return (work, atMs) => {
+    const result = store.write(() => {
+      nowMs = atMs;
+      const done = work(books);
       legs.flush(nowMs).forEach(pointAt);
-      batch.entries.forEach(append);
-      batch.accounts.forEach(keep);
       accounts.save();
+      return done;
     });
     legs.forgetEnded();
+    return result;
   };
-}
-
-/** Whether the leg is now first known to be one that its account pays. */
-function startsTransfer(write: LegWrite, before: StoredLeg | undefined): write is LegWrite & { accountId: number } {
-  return before?.terms === undefined && write.terms !== undefined && write.terms.side !== 'credit' && write.accountId !== null;
 }

@@ -3,7 +3,7 @@
 
 import type { Reason, TransferId } from '@strife/two-phase-commit';
 import { idToBlob } from './ids.ts';
-import type { LegWrite, StoredLeg } from './ledger-store.ts';
+import type { StoredLeg } from './ledger-store.ts';
 import type { StoreFile } from './store-file.ts';
 
 /** How earlier attempts ended, as stored. Numbers are for ever. */
@@ -24,8 +24,8 @@ export interface LegAttempt {
 }
 
 export interface LegAttempts {
-  /** Inside a write, before the leg is written: keeps what the write takes from an attempt that came before. Nothing on a first attempt. */
-  keep(write: LegWrite, before: StoredLeg | undefined, nowMs: number): void;
+  /** Inside a write, before `leg` takes the place of `before`: keeps what that takes from an attempt that came before. Nothing on a first attempt. */
+  keep(leg: StoredLeg, before: StoredLeg | undefined, nowMs: number): void;
   /** Oldest first; the newest `limit` at most. The last one is the leg as it is. */
   of(leg: StoredLeg, limit: number): LegAttempt[];
 }

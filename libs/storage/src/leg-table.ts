@@ -2,9 +2,9 @@
 // yet: see prepared-legs.ts.
 
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
-import type { LegState, TransferId } from '@strife/two-phase-commit';
+import type { LegRecord, LegState, TransferId } from '@strife/two-phase-commit';
 import { blobToId, writeHex, writeId } from './ids.ts';
-import type { LegWrite, StoredLeg } from './ledger-store.ts';
+import type { StoredLeg } from './ledger-store.ts';
 import { openLegAttempts, type LegAttempt } from './leg-attempts.ts';
 import { LEG_COLUMNS, LEG_STATES, SIDES, peerOf, readLeg, type LogNumbers } from './leg-rows.ts';
 import { openPreparedLegs, type PreparedEntry } from './prepared-legs.ts';
@@ -12,8 +12,6 @@ import type { StoreFile } from './store-file.ts';
 
 export interface LegTable {
   find(id: TransferId): StoredLeg | undefined;
-  /** The legs of these ids, in their order; undefined for one that does not exist. What it found counts as read until the next write. */
-  findAll(ids: readonly TransferId[]): (StoredLeg | undefined)[];
   /** In the order of their ids; each has its leg. */
   inDoubt(): PreparedEntry[];
   countInDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
@@ -21,14 +19,10 @@ export interface LegTable {
   findChained(id: TransferId): ChainedLeg | undefined;
   /** What each attempt did here, oldest first, the newest `limit` at most; empty for an unknown id. */
   attempts(id: TransferId, limit: number): LegAttempt[];
-  /** Inside a write: what to `put` the leg on. */
+  /** Inside a write: what to `put` the leg on; one object for each id until the write ends. */
   recall(id: TransferId): KnownLeg;
-  /**
-   * Inside a write. `known` then knows the leg as it was written. Returns whether it has got a row in the table, with terms, that it did not have before.
-   *
-   * @param previous the payer's transfer before this one; used only when the leg gets its terms
-   */
-  put(write: LegWrite, known: KnownLeg, previous: TransferId | null, nowMs: number): boolean;
+  /** Inside a write. `known` then knows the leg as it was written. Returns whether it has got a row in the table, with terms, that it did not have before. */
+  put(known: KnownLeg, record: LegRecord, placing: Placing): boolean;
   /** Inside a write, after all that it puts: what was prepared becomes durable only by this. Returns other legs that have got a row by it. */
   flush(nowMs: number): readonly StoredLeg[];
   /** After the write: keeps in memory only what is in doubt. */
@@ -39,6 +33,14 @@ export interface ChainedLeg {
   readonly leg: StoredLeg;
   /** The payer's transfer before this one. */
   readonly previous: TransferId | null;
+}
+
+export interface Placing {
+  /** As in StoredLeg. Used, like `previous`, only when the leg gets its terms. */
+  readonly accountId: number | null;
+  /** The payer's transfer before this one. */
+  readonly previous: TransferId | null;
+  readonly nowMs: number;
 }
 
 /** What is known of one id: its leg, or that there is none. */
@@ -93,16 +95,15 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
   function find(id: TransferId): StoredLeg | undefined {
     store.requireUsable();
     const found = known.get(id);
-    if (found !== undefined) return found.leg;
-    // Outside the read: a malformed id is the caller's mistake, not the end of the store.
-    writeId(id, key);
-    return id > greatest ? undefined : store.read(() => readRow(id));
+    return found === undefined ? findRow(id) : found.leg;
   }
 
-  /** Inside a read, of a well-formed id that is not in doubt. */
-  function readRow(id: TransferId): StoredLeg | undefined {
+  /** Of an id that is not in doubt. */
+  function findRow(id: TransferId): StoredLeg | undefined {
+    // Outside the read: a malformed id is the caller's mistake, not the end of the store.
     writeId(id, key);
-    const values = select.get(key);
+    if (id > greatest) return undefined;
+    const values = store.read(() => select.get(key));
     return values && read(values as unknown as LegValues);
   }
 
@@ -118,10 +119,11 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
     return entry;
   }
 
-  function put(write: LegWrite, entry: PreparedEntry, previous: TransferId | null, nowMs: number): boolean {
+  function put(entry: PreparedEntry, record: LegRecord, placing: Placing): boolean {
     const before = entry.leg;
-    const leg = next(write, before, nowMs);
-    attempts.keep(write, before, nowMs);
+    const { previous } = placing;
+    const leg = next(entry.id, record, before, placing);
+    attempts.keep(leg, before, placing.nowMs);
     if (isInDoubt(entry)) passing.push(entry);
     entry.leg = leg;
     if (leg.id > greatest) greatest = leg.id;
@@ -183,7 +185,7 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
 
   return {
     find,
-    recall: (id) => known.get(id) ?? learn(id, find(id)),
+    recall: (id) => known.get(id) ?? learn(id, findRow(id)),
     put,
     flush(nowMs) {
       if (hasNew) requireNothingBeyond();
@@ -191,28 +193,6 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
       return prepared.flush(nowMs);
     },
     forgetEnded,
-    findAll(ids) {
-      store.requireUsable();
-      forgetEnded();
-      const found: (StoredLeg | undefined)[] = [];
-      const unread: number[] = [];
-      ids.forEach((id, index) => {
-        const entry = known.get(id);
-        found.push(entry?.leg);
-        if (entry !== undefined) return;
-        writeId(id, key);
-        if (id > greatest) learn(id, undefined);
-        else unread.push(index);
-      });
-      if (unread.length > 0) store.readTogether(() => {
-        for (const index of unread) {
-          const id = ids[index]!;
-          // Known by now if it stands twice among the ids.
-          found[index] = (known.get(id) ?? learn(id, readRow(id))).leg;
-        }
-      });
-      return found;
-    },
     countInDoubt() {
       store.requireUsable();
       let legs = 0;
@@ -267,17 +247,17 @@ function reasonOf(state: LegState): string | null {
 type LegValues = Parameters<typeof readLeg>[0];
 
 /** A leg written with its terms keeps them, and its account; only the deadline moves with the attempt. */
-function next(write: LegWrite, before: StoredLeg | undefined, nowMs: number): StoredLeg {
-  const { id, state } = write;
-  const terms = write.terms ?? before?.terms;
+function next(id: TransferId, record: LegRecord, before: StoredLeg | undefined, { accountId, nowMs }: Placing): StoredLeg {
+  const { state } = record;
+  const terms = record.terms ?? before?.terms;
   const prepares = state.kind === 'prepared' && before?.state.kind !== 'prepared';
   return {
     id,
     state,
     terms,
-    accountId: before?.terms === undefined ? write.accountId : before.accountId,
+    accountId: before?.terms === undefined ? accountId : before.accountId,
     preparedAtMs: before === undefined || prepares ? nowMs : before.preparedAtMs,
-    endedAtMs: state.kind === 'prepared' ? null : (write.endedAtMs ?? before?.endedAtMs ?? nowMs),
+    endedAtMs: state.kind === 'prepared' ? null : (record.endedAtMs ?? before?.endedAtMs ?? nowMs),
   };
 }
 

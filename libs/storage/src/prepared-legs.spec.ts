@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { LegState } from '@strife/two-phase-commit';
 import fc from 'fast-check';
 import { auditStores } from './audit/audit-stores.ts';
-import { openLedgerStore, type LedgerStore, type LegWrite } from './ledger-store.ts';
-import { FINGERPRINT, LOG, advance, idOf, payment, rules, type Payment } from './testing/bank-kit.ts';
+import { openLedgerStore, type LedgerStore } from './ledger-store.ts';
+import { FINGERPRINT, LOG, advance, idOf, payment, putLegs, rules, type Payment } from './testing/bank-kit.ts';
 import { temporaryDirectory, type TemporaryDirectory } from './testing/temporary-directory.ts';
 import { startWriter } from './testing/writer-process.ts';
 
@@ -116,12 +116,12 @@ describe('a prepared leg', () => {
   });
 
   it('that ends in the write that prepared it leaves nothing behind', () => {
-    const { accountId, terms } = legOf(1);
-    store.clearing('beta', 'EUR');
-    store.writeBatch({ legs: [legOf(1), { id: idOf(1), accountId, terms, state: aborted(1) }, legOf(2)], accounts: [], entries: [] });
-    expect([statesIn('all_legs'), preparedRows()]).toEqual([[[hexOf(1), ABORTED], [hexOf(2), PREPARED]], [1]]);
+    advance(store, 'prepare', [out(9)]);
+    advance(store, 'settle', [out(9)]);
+    putLegs(store, [legOf(1), { ...legOf(1), state: aborted(1) }, legOf(2)]);
+    expect([statesIn('all_legs'), preparedRows()]).toEqual([[[hexOf(1), ABORTED], [hexOf(2), PREPARED], [hexOf(9), COMMITTED]], [1]]);
     reopen();
-    expect(store.listTransfers('alice', 10).items.map(({ id }) => id)).toEqual([idOf(2)]);
+    expect(store.listTransfers('alice', 10).items.map(({ id }) => id)).toEqual([idOf(2), idOf(9)]);
   });
 });
 
@@ -188,7 +188,7 @@ describe('what gets a row while it is prepared', () => {
   it('is a leg that a later attempt takes over', () => {
     advance(store, 'prepare', [out(1), out(2)]);
     nowMs = 2_000;
-    store.writeBatch({ legs: [legOf(1, 2)], accounts: [], entries: [] });
+    putLegs(store, [legOf(1, 2)]);
     expect([statesIn('legs'), statesIn('all_legs').length, preparedRows()]).toEqual([[[hexOf(1), PREPARED]], 2, [2]]);
     reopen();
     expect(store.transfer(idOf(1))).toMatchObject({ state: { kind: 'prepared', attempt: 2 }, preparedAtMs: 1_000 });
@@ -196,16 +196,16 @@ describe('what gets a row while it is prepared', () => {
     expect(store.attempts(idOf(1), 9).map(({ attempt, end }) => [attempt, end.kind])).toEqual([[1, 'taken-over'], [2, 'in-doubt']]);
     advance(store, 'settle', [out(2)]);
     expect(preparedRows()).toEqual([]);
-    store.writeBatch({ legs: [{ ...legOf(1), state: { kind: 'committed', fingerprint: FINGERPRINT, attempt: 2, log: LOG } }], accounts: [], entries: [] });
+    putLegs(store, [{ ...legOf(1), state: { kind: 'committed', fingerprint: FINGERPRINT, attempt: 2, log: LOG } }]);
     expect(statesIn('legs')).toEqual([[hexOf(1), COMMITTED], [hexOf(2), COMMITTED]]);
     expect(store.listTransfers('alice', 10).items.map(({ id }) => id)).toEqual([idOf(2), idOf(1)]);
   });
 
   it('is a leg whose id has a row: a fence, or an attempt that was released', () => {
-    store.writeBatch({ legs: [{ id: idOf(1), state: aborted(1), accountId: null }], accounts: [], entries: [] });
+    putLegs(store, [{ number: 1, state: aborted(1) }]);
     advance(store, 'prepare', [out(2)]);
     advance(store, 'release', [out(2)]);
-    store.writeBatch({ legs: [legOf(1, 2), legOf(2, 2)], accounts: [], entries: [] });
+    putLegs(store, [legOf(1, 2), legOf(2, 2)]);
     expect([statesIn('legs'), preparedRows()]).toEqual([[[hexOf(1), PREPARED], [hexOf(2), PREPARED]], []]);
     reopen();
     expect(store.preparedLegs().map(({ id }) => id)).toEqual([idOf(1), idOf(2)]);
@@ -233,10 +233,9 @@ describe('what gets a row while it is prepared', () => {
 });
 
 /** Of `out`, prepared by this attempt. */
-function legOf(number: number, attempt = 1): LegWrite {
+function legOf(number: number, attempt = 1): Parameters<typeof putLegs>[1][number] {
   return {
-    id: idOf(number), state: { kind: 'prepared', fingerprint: FINGERPRINT, attempt, log: LOG }, accountId: store.account('customer', 'alice')!.id,
-    terms: { body: out(number).body, side: 'debit', deadlineMs: 9_000 },
+    number, state: { kind: 'prepared', fingerprint: FINGERPRINT, attempt, log: LOG }, owner: 'alice', terms: { body: out(number).body, side: 'debit', deadlineMs: 9_000 },
   };
 }
 

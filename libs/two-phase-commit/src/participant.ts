@@ -1,4 +1,4 @@
-// Runs the participant machine for one bank: takes all that is queued, steps it in memory, writes once, then answers.
+// Runs the participant machine for one bank: takes all that is queued, steps it inside one write, then answers.
 
 import type { Clock, LegBatch, LegRecord, LegTerms, Resource } from './ports.ts';
 import { stepDecide, stepPrepare } from './protocol/participant-machine.ts';
@@ -50,6 +50,8 @@ export interface ParticipantOptions {
   /** Told after the write that made it so. */
   readonly onPrepared: (leg: DoubtfulLeg) => void;
   readonly onEnded: (id: TransferId) => void;
+  /** Told of each write, with how many legs and decisions it is about. */
+  readonly onWrite?: ((items: number) => void) | undefined;
   /** An invariant of the protocol is broken: somebody decided against a durable vote. */
   readonly onAlarm: (alarm: { id: TransferId; log: LogId; rule: string }) => void;
 }
@@ -68,7 +70,8 @@ const QUEUE_ITEMS_MAX = 100_000;
 const EXPIRED: Reason = 'expired';
 
 interface Job {
-  readonly ids: readonly TransferId[];
+  /** How many legs or decisions. */
+  readonly items: number;
   /** Steps every item of the job against the batch; returns what to call once the batch is durable. */
   readonly step: (batch: LegBatch) => () => void;
 }
@@ -82,20 +85,20 @@ interface Told {
   readonly ended: TransferId[];
 }
 
-export function createParticipant({ bank, resource, clock, onPrepared, onEnded, onAlarm }: ParticipantOptions): Participant {
+export function createParticipant({ bank, resource, clock, onPrepared, onEnded, onWrite, onAlarm }: ParticipantOptions): Participant {
   let queue: Job[] = [];
   let queuedItems = 0;
   let working = false;
   let drained: (() => void)[] = [];
 
-  function enqueue<Command extends { readonly id: TransferId }, Answer>(commands: readonly Command[], step: StepOne<Command, Answer>): Promise<readonly Answer[]> {
+  function enqueue<Command, Answer>(commands: readonly Command[], step: StepOne<Command, Answer>): Promise<readonly Answer[]> {
     if (queuedItems + commands.length > QUEUE_ITEMS_MAX) {
       return Promise.reject(new OverloadedError(`bank ${bank} has ${queuedItems} legs and decisions waiting`));
     }
     return new Promise((resolve) => {
       queuedItems += commands.length;
       queue.push({
-        ids: commands.map(({ id }) => id),
+        items: commands.length,
         step(batch) {
           const nowMs = clock.nowMs();
           const told: Told = { prepared: [], ended: [] };
@@ -116,9 +119,7 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
   async function work(): Promise<void> {
     while (queue.length > 0) {
       const jobs = takeJobs();
-      const batch = await resource.open(jobs.flatMap(({ ids }) => ids));
-      const answers = jobs.map((job) => job.step(batch));
-      await batch.commit();
+      const answers = await resource.write((batch) => jobs.map((job) => job.step(batch)));
       // Everything said from here on is durable.
       for (const answer of answers) answer();
     }
@@ -130,11 +131,12 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
   function takeJobs(): Job[] {
     let items = 0;
     let count = 0;
-    while (count < queue.length && (count === 0 || items + queue[count]!.ids.length <= BATCH_ITEMS_MAX)) {
-      items += queue[count]!.ids.length;
+    while (count < queue.length && (count === 0 || items + queue[count]!.items <= BATCH_ITEMS_MAX)) {
+      items += queue[count]!.items;
       count += 1;
     }
     queuedItems -= items;
+    onWrite?.(items);
     return queue.splice(0, count);
   }
 
@@ -156,14 +158,14 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
   }
 
   function decideOne(batch: LegBatch, { id, log, decision }: DecideCommand, nowMs: number, told: Told): DecideAnswer {
-    const { state: before, terms, endedAtMs = nowMs } = batch.leg(id);
+    const { state: before, terms, endedAtMs } = batch.leg(id);
     const step = stepDecide(before, log, decision);
     if (step.kind === 'broken') {
       onAlarm({ id, log, rule: step.rule });
       return 'refused';
     }
     if (step.state !== before) {
-      batch.apply(id, { state: step.state, terms, endedAtMs }, step.effect);
+      batch.apply(id, { state: step.state, terms, endedAtMs: endedAtMs ?? nowMs }, step.effect);
       if (before.kind === 'prepared') told.ended.push(id);
     }
     return 'acknowledged';

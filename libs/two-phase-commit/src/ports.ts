@@ -89,8 +89,8 @@ export interface LegRecord {
   readonly state: LegState;
   /** Absent for a fence of an id that was never prepared here. */
   readonly terms?: LegTerms | undefined;
-  /** When the leg was committed, declined or aborted, in ms since the Unix epoch. */
-  readonly endedAtMs?: number | undefined;
+  /** When the leg was committed, declined or aborted, in ms since the Unix epoch; null while it is prepared. */
+  readonly endedAtMs?: number | null | undefined;
 }
 
 export interface LegTerms {
@@ -99,19 +99,21 @@ export interface LegTerms {
   readonly deadlineMs: number;
 }
 
-/** One batch of a bank's work: read, changed in memory, and written by one transaction with one sync. */
+/** One batch of a bank's work: all of it is one transaction with one sync. */
 export interface LegBatch {
-  /** The leg as it stands with everything that this batch already did to it. What it says holds until the leg's next `apply`. */
+  /** The leg as it stands with everything that this batch already did to it. */
   leg(id: TransferId): LegRecord;
   /** What the ledger says to a new hold: undefined to accept, or why to decline for ever. */
   mayHold(terms: LegTerms): Reason | undefined;
   /** Puts the new state and its ledger effect into the batch. */
   apply(id: TransferId, record: LegRecord, effect: LedgerEffect): void;
-  /** Makes the batch durable. A failure is fatal: the process stops and restarts from its log. */
-  commit(): Promise<void>;
 }
 
 /** A bank's books. */
 export interface Resource {
-  open(ids: readonly TransferId[]): Promise<LegBatch>;
+  /**
+   * Runs `work`, and makes durable what it put into the batch; all of it or nothing. Resolves with what `work` returned once that is so. A failure
+   * is fatal: the process stops and restarts from its log.
+   */
+  write<T>(work: (batch: LegBatch) => T): Promise<T>;
 }

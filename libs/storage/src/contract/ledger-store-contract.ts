@@ -2,10 +2,10 @@
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { CursorError } from '../store-error.ts';
-import type { LedgerStore, LegWrite, Page } from '../ledger-store.ts';
+import type { LedgerStore, Page } from '../ledger-store.ts';
 import { sessionClaims } from './session-contract.ts';
 import { timelineClaims } from './timeline-contract.ts';
-import { FINGERPRINT, LOG, advance, idOf, payment, type Payment, type Step } from '../testing/bank-kit.ts';
+import { FINGERPRINT, LOG, advance, idOf, payment, putLegs, type Payment, type Step } from '../testing/bank-kit.ts';
 
 /** One store that outlives the books that are opened on it. */
 export interface LedgerStoreHarness {
@@ -86,16 +86,18 @@ export function ledgerStoreContract(make: () => LedgerStoreHarness, parts: 'all'
       });
 
       it('makes one clearing account for each peer and currency', () => {
-        const made = store.clearing('beta', 'EUR');
+        const clearing = (currency: string) => store.write((books) => books.clearing('beta', currency).account);
+        expect(store.account('clearing', 'beta/EUR')).toBeUndefined();
+        const made = clearing('EUR');
         expect(made).toMatchObject({ kind: 'clearing', name: 'beta/EUR', posted: 0n, floor: null });
-        twice(() => expect(store.clearing('beta', 'EUR')).toEqual(made));
-        expect(store.clearing('beta', 'USD').id).not.toBe(made.id);
+        twice(() => expect([clearing('EUR'), store.account('clearing', 'beta/EUR')]).toEqual([made, made]));
+        expect(clearing('USD').id).not.toBe(made.id);
       });
 
-      it('freezes and thaws, and a batch that was begun before does not undo it', () => {
-        const before = store.account('customer', 'alice')!;
+      it('freezes and thaws, and what settles meanwhile does not undo it', () => {
+        advance(store, 'prepare', [payment(1, 'alpha/alice', 'beta/bob', 1n)]);
         expect(store.setFrozen('alice', true)).toBe(true);
-        store.writeBatch({ legs: [], accounts: [before], entries: [] });
+        advance(store, 'settle', [payment(1, 'alpha/alice', 'beta/bob', 1n)]);
         twice(() => expect(store.account('customer', 'alice')?.frozen).toBe(true));
         store.setFrozen('alice', false);
         twice(() => expect(store.account('customer', 'alice')?.frozen).toBe(false));
@@ -153,21 +155,23 @@ export function ledgerStoreContract(make: () => LedgerStoreHarness, parts: 'all'
 
       it('of a malformed id are refused, and the books go on', () => {
         for (const id of ['', 'x', idOf(10).toUpperCase(), `${idOf(1)}0`]) {
-          expect(() => store.legs([id])).toThrow(RangeError);
+          expect(() => store.transfer(id)).toThrow(RangeError);
           expect(() => store.deposit(id, 'bob', eur(1n))).toThrow(RangeError);
         }
-        expect(store.legs([idOf(1)])).toEqual([undefined]);
+        expect(store.transfer(idOf(1))).toBeUndefined();
       });
 
       it('find only the ids that exist, and find them once written', () => {
-        expect(store.legs([idOf(1), idOf(2)])).toEqual([undefined, undefined]);
+        const found = () => [1, 2, 1].map((number) => store.transfer(idOf(number))?.id);
+        expect(found()).toEqual([undefined, undefined, undefined]);
         advance(store, 'prepare', [payment(1, 'alpha/alice', 'beta/bob', 100n)]);
-        twice(() => expect(store.legs([idOf(2), idOf(1), idOf(1)]).map((leg) => leg?.id)).toEqual([undefined, idOf(1), idOf(1)]));
+        twice(() => expect(found()).toEqual([idOf(1), undefined, idOf(1)]));
       });
 
       it('are found in whatever order of their ids they came, those that have ended too', () => {
         const numbers = [500, 1, 900, 899, 250, 901];
-        const found = () => store.legs([...numbers, 0, 2, 902].map(idOf)).map((leg) => leg?.state.kind);
+        const kindOf = (number: number) => store.transfer(idOf(number))?.state.kind;
+        const found = () => [...numbers, 0, 2, 902].map(kindOf);
         for (const [index, number] of numbers.entries()) {
           advance(store, 'prepare', [payment(number, 'alpha/alice', 'beta/bob', 1n)]);
           if (index % 2 === 0) advance(store, 'settle', [payment(number, 'alpha/alice', 'beta/bob', 1n)]);
@@ -175,14 +179,14 @@ export function ledgerStoreContract(make: () => LedgerStoreHarness, parts: 'all'
         const kinds = ['committed', 'prepared', 'committed', 'prepared', 'committed', 'prepared', undefined, undefined, undefined];
         twice(() => expect(found()).toEqual(kinds));
         advance(store, 'prepare', [payment(700, 'alpha/alice', 'beta/bob', 1n), payment(950, 'alpha/alice', 'beta/bob', 1n), payment(940, 'alpha/alice', 'beta/bob', 1n)]);
-        twice(() => expect(store.legs([940, 700, 950, 960].map(idOf)).map((leg) => leg?.state.kind)).toEqual(['prepared', 'prepared', 'prepared', undefined]));
+        twice(() => expect([940, 700, 950, 960].map(kindOf)).toEqual(['prepared', 'prepared', 'prepared', undefined]));
       });
 
       it('keep fences of ids that were never prepared, and take their terms with a later attempt', () => {
-        const fence: LegWrite = { id: idOf(1), state: { kind: 'aborted', fingerprint: FINGERPRINT, attempt: 3 }, accountId: null };
-        store.writeBatch({ legs: [fence], accounts: [], entries: [] });
+        const state = { kind: 'aborted', fingerprint: FINGERPRINT, attempt: 3 } as const;
+        putLegs(store, [{ number: 1, state }]);
         twice(() => {
-          expect(store.transfer(idOf(1))).toMatchObject({ state: fence.state, accountId: null, endedAtMs: 1_000 });
+          expect(store.transfer(idOf(1))).toMatchObject({ state, accountId: null, endedAtMs: 1_000 });
           expect(store.transfer(idOf(1))?.terms).toBeUndefined();
         });
         nowMs = 2_000;
@@ -194,10 +198,7 @@ export function ledgerStoreContract(make: () => LedgerStoreHarness, parts: 'all'
       it('keep the reason of a decline, with and without terms', () => {
         const state = { kind: 'declined', fingerprint: FINGERPRINT, reason: 'no_such_payer' } as const;
         const { body } = payment(2, 'alpha/nobody', 'beta/bob', 100n);
-        store.writeBatch({
-          legs: [{ id: idOf(1), state, accountId: null }, { id: idOf(2), state, accountId: null, terms: { body, side: 'debit', deadlineMs: 1 }, endedAtMs: 777 }],
-          accounts: [], entries: [],
-        });
+        putLegs(store, [{ number: 1, state }, { number: 2, state, terms: { body, side: 'debit', deadlineMs: 1 }, endedAtMs: 777 }]);
         twice(() => {
           expect(store.transfer(idOf(1))?.state).toEqual(state);
           expect(store.transfer(idOf(2))).toMatchObject({ state, terms: { body }, endedAtMs: 777 });
@@ -214,21 +215,27 @@ export function ledgerStoreContract(make: () => LedgerStoreHarness, parts: 'all'
         twice(() => expect(store.preparedLegs().map(({ id }) => id)).toEqual([idOf(2), idOf(4)]));
       });
 
-      it('may change several times in one batch', () => {
+      it('may change several times in one write, which sees each change at once', () => {
         const { body } = payment(1, 'alpha/alice', 'beta/bob', 100n);
-        const leg = (attempt: number): LegWrite => ({
-          id: idOf(1), state: { kind: 'aborted', fingerprint: FINGERPRINT, attempt }, terms: { body, side: 'debit', deadlineMs: attempt }, accountId: store.account('customer', 'alice')!.id,
+        const leg = (attempt: number) => ({
+          number: 1, state: { kind: 'aborted', fingerprint: FINGERPRINT, attempt } as const, terms: { body, side: 'debit', deadlineMs: attempt } as const, owner: 'alice',
         });
-        store.writeBatch({ legs: [leg(1), leg(2)], accounts: [], entries: [] });
+        putLegs(store, [leg(1), leg(2)]);
+        advance(store, 'apply', [payment(2, 'alpha/alice', 'alpha/bob', 1n), payment(3, 'alpha/bob', 'alpha/alice', 1n)]);
+        store.write((books) => {
+          expect([books.leg(idOf(1)).leg?.state, books.account('customer', 'alice')?.account.posted]).toEqual([leg(2).state, 10_000n]);
+          expect([books.leg(idOf(9)).leg, books.account('customer', 'nobody')]).toEqual([undefined, undefined]);
+          expect(books.account('customer', 'alice')).toBe(books.account('customer', 'alice'));
+        });
         twice(() => expect(store.transfer(idOf(1))).toMatchObject({ state: { attempt: 2 }, terms: { deadlineMs: 2 } }));
       });
 
-      it('by the thousand in one batch keep every balance', () => {
+      it('by the thousand in one write keep every balance', () => {
         const payments = Array.from({ length: 2_000 }, (_, number) => payment(number, 'alpha/alice', 'beta/bob', 1n));
         advance(store, 'prepare', payments);
         twice(() => expect(balances('alice')).toEqual([10_000n, 2_000n, 0n]));
         advance(store, 'settle', payments);
-        twice(() => expect([balances('alice'), store.clearing('beta', 'EUR').posted]).toEqual([[8_000n, 0n, 0n], 2_000n]));
+        twice(() => expect([balances('alice'), store.account('clearing', 'beta/EUR')?.posted]).toEqual([[8_000n, 0n, 0n], 2_000n]));
       });
     });
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { LegState } from '@strife/two-phase-commit';
 import type { LedgerStore } from '../ledger-store.ts';
-import { FINGERPRINT, LOG, idOf, payment } from '../testing/bank-kit.ts';
+import { FINGERPRINT, LOG, idOf, payment, putLegs } from '../testing/bank-kit.ts';
 
 export interface TimelineBooks {
   store(): LedgerStore;
@@ -20,17 +20,14 @@ const declined: LegState = { kind: 'declined', fingerprint: FINGERPRINT, reason:
 export function timelineClaims(books: TimelineBooks): void {
   const { body } = payment(1, 'alpha/alice', 'beta/bob', 100n);
 
-  /** Writes the leg's states at 1000, 2000, ..., each in a batch of its own; `undefined` terms are of a fence. */
+  /** Writes the leg's states at 1000, 2000, ..., each in a write of its own; `undefined` terms are of a fence. */
   function write(states: readonly LegState[], side: 'debit' | 'both' = 'debit'): void {
-    books.store().clearing('beta', 'EUR');
-    const accountId = books.store().account('customer', 'alice')!.id;
+    books.store().write((open) => open.clearing('beta', 'EUR'));
     states.forEach((state, index) => {
       books.setTime((index + 1) * 1000);
       const before = books.store().transfer(idOf(1));
       const hasTerms = before?.terms !== undefined || state.kind !== 'aborted';
-      books.store().writeBatch({
-        legs: [{ id: idOf(1), state, accountId, ...(hasTerms ? { terms: { body, side, deadlineMs: 1 } } : {}) }], accounts: [], entries: [],
-      });
+      putLegs(books.store(), [{ number: 1, state, owner: 'alice', ...(hasTerms ? { terms: { body, side, deadlineMs: 1 } } : {}) }]);
     });
   }
 

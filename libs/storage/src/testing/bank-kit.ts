@@ -1,8 +1,8 @@
 // Payments for specs: the ledger's rules and the books of a bank joined as an app does, one leg at a time.
 
 import { deposit, hold, mayCredit, mayDebit, release, settleCredit, settleDebit, applyInside, type Account, type Money, type Movement, type Pair } from '@strife/ledger';
-import type { LegState, Side, TransferBody, TransferId } from '@strife/two-phase-commit';
-import { openLedgerStore, type LedgerStore, type TransferEntries } from '../ledger-store.ts';
+import type { LegRecord, LegState, Side, TransferBody, TransferId } from '@strife/two-phase-commit';
+import { openLedgerStore, type LedgerStore } from '../ledger-store.ts';
 
 export const FINGERPRINT = '00112233445566778899aabbccddeeff';
 export const LOG = '6f1c1c9e-4a2b-4a51-9d7a-0a5b8f1f0001';
@@ -28,22 +28,24 @@ export function payment(number: number, from: string, to: string, amountMinor: b
 
 export type Step = 'prepare' | 'settle' | 'release' | 'apply';
 
-/** Takes each payment one step further at this bank, all in one batch. */
+/** Takes each payment one step further at this bank, all in one write. */
 export function advance(store: LedgerStore, step: Step, payments: readonly Payment[]): void {
-  const accounts = new Map<number, Account>();
-  const entries: TransferEntries[] = [];
-  const latest = (account: Account | undefined): Account => accounts.get(account!.id) ?? account!;
-  const legs = payments.map(({ number, body }) => {
-    const id = idOf(number);
-    const side = sideAt(store.bank, body);
-    const from = latest(side === 'credit' ? store.clearing(body.from.bank, body.currency) : store.account('customer', body.from.account));
-    const to = latest(side === 'debit' ? store.clearing(body.to.bank, body.currency) : store.account('customer', body.to.account));
-    const after: Pair & Partial<Movement> = MOVES[step](from, to, { currency: body.currency, minorUnits: body.amountMinor }, side);
-    accounts.set(after.debited.id, after.debited).set(after.credited.id, after.credited);
-    if (after.entries !== undefined) entries.push({ transferId: id, entries: after.entries });
-    return { id, state: STATES[step], terms: { body, side, deadlineMs: 9_000 }, accountId: side === 'credit' ? to.id : from.id };
+  store.write((books) => {
+    for (const { number, body } of payments) {
+      const side = sideAt(store.bank, body);
+      const from = side === 'credit' ? books.clearing(body.from.bank, body.currency) : books.account('customer', body.from.account)!;
+      const to = side === 'debit' ? books.clearing(body.to.bank, body.currency) : books.account('customer', body.to.account)!;
+      books.move(idOf(number), from, to, MOVES[step](from.account, to.account, { currency: body.currency, minorUnits: body.amountMinor }, side));
+      books.putLeg(books.leg(idOf(number)), { state: STATES[step], terms: { body, side, deadlineMs: 9_000 } }, side === 'credit' ? to : from);
+    }
   });
-  store.writeBatch({ legs, accounts: [...accounts.values()], entries });
+}
+
+/** Writes legs, one after the other, without a movement of money; all in one write. */
+export function putLegs(store: LedgerStore, legs: readonly (LegRecord & { readonly number: number; readonly owner?: string })[]): void {
+  store.write((books) => {
+    for (const { number, owner, ...record } of legs) books.putLeg(books.leg(idOf(number)), record, owner === undefined ? undefined : books.account('customer', owner));
+  });
 }
 
 export function sideAt(bank: string, { from, to }: TransferBody): Side {

@@ -124,7 +124,7 @@ export interface MemoryBooks extends Resource {
   readonly effects: { id: TransferId; effect: LedgerEffect }[];
   commits: number;
   refuse: (terms: LegTerms) => Reason | undefined;
-  /** Called inside each commit, before anything is durable. */
+  /** Called at the end of each write, before anything is durable. */
   beforeCommit: () => Promise<void> | void;
 }
 
@@ -135,7 +135,7 @@ export function createMemoryBooks(): MemoryBooks {
     commits: 0,
     refuse: () => undefined,
     beforeCommit: () => undefined,
-    open() {
+    async write(work) {
       const changed = new Map<TransferId, LegRecord>();
       const effects: { id: TransferId; effect: LedgerEffect }[] = [];
       const batch: LegBatch = {
@@ -145,14 +145,13 @@ export function createMemoryBooks(): MemoryBooks {
           changed.set(id, record);
           effects.push({ id, effect });
         },
-        async commit() {
-          await books.beforeCommit();
-          books.commits += 1;
-          for (const [id, record] of changed) books.legs.set(id, record);
-          books.effects.push(...effects);
-        },
       };
-      return Promise.resolve(batch);
+      const result = work(batch);
+      await books.beforeCommit();
+      books.commits += 1;
+      for (const [id, record] of changed) books.legs.set(id, record);
+      books.effects.push(...effects);
+      return result;
     },
   };
   return books;

@@ -29,7 +29,7 @@ export function bootBank(world: World, disk: BooksDisk, life: Life): BankLife {
   });
   const participant = createParticipant({
     bank, clock,
-    resource: slowed(world, life, createLedgerResource(books, ledger)),
+    resource: slowed(world, life, books),
     onPrepared: (leg) => inquirer.track(leg),
     onEnded: (id) => inquirer.forget(id),
     onAlarm: ({ id, log, rule }) => world.watch.fail(`no decision contradicts a vote: ${bank} raised the alarm about ${id} of ${log}: ${rule}`),
@@ -76,21 +76,25 @@ function commandOf(log: LogId, { request, attempt, side, deadlineMs, expiresAtMs
   return { id, log, attempt, fingerprint, terms: { body, side, deadlineMs }, expiresAtMs };
 }
 
-/** Lets the disk take its time before a batch is opened, before it is written, and before that is known: a crash may come at each of these. */
-function slowed(world: World, life: Life, resource: Resource): Resource {
-  if (world.plan.diskMs === 0) return resource;
+/** The books' resource on a disk that takes its time before a write, before that is durable, and before it is known: a crash may come at each of these. */
+function slowed(world: World, life: Life, books: MemoryBooks): Resource {
+  if (world.plan.diskMs === 0) return createLedgerResource(books, ledger);
+  let commit = (): void => undefined;
+  const resource = createLedgerResource({
+    write(work) {
+      const begun = books.begin(work);
+      commit = begun.commit;
+      return begun.result;
+    },
+  }, ledger);
   return {
-    async open(ids) {
+    async write(work) {
       await world.diskTime(life);
-      const batch = await resource.open(ids);
-      return {
-        ...batch,
-        async commit() {
-          await world.diskTime(life);
-          await batch.commit();
-          await world.diskTime(life);
-        },
-      };
+      const result = await resource.write(work);
+      await world.diskTime(life);
+      commit();
+      await world.diskTime(life);
+      return result;
     },
   };
 }

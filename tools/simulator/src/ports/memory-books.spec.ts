@@ -11,7 +11,7 @@ ledgerStoreContract(() => {
   const disk = createBooksDisk('alpha');
   return {
     // Pages of history and sessions are not simulated, and not tried here.
-    open: (nowMs) => openMemoryBooks({ disk, nowMs, ledger, sync: soundSync }) as LedgerStore,
+    open: (nowMs) => openMemoryBooks({ disk, nowMs, ledger, sync: soundSync }) as unknown as LedgerStore,
     dispose: () => undefined,
   };
 }, 'books');
@@ -27,7 +27,10 @@ describe('the simulated books', () => {
       },
     });
     const ann = books.account('customer', 'ann')!;
-    expect(() => books.writeBatch({ legs: [], accounts: [{ ...ann, held: 5n }], entries: [] })).toThrow(DiskFailure);
-    expect(books.account('customer', 'ann')).toEqual(ann);
+    expect(() => books.write((open) => {
+      const [from, to] = [open.account('customer', 'ann')!, open.clearing('beta', 'EUR')];
+      open.move('', from, to, { debited: { ...from.account, held: 5n }, credited: to.account });
+    })).toThrow(DiskFailure);
+    expect([books.account('customer', 'ann'), books.account('clearing', 'beta/EUR')]).toEqual([ann, undefined]);
   });
 });

@@ -2,17 +2,24 @@
 
 import type { Account, DeclineReason, Entry, Money } from '@strife/ledger';
 import { OpeningBalanceError } from '@strife/storage';
-import type { DepositResult, LedgerBatch, LedgerStore, LedgerStoreOptions, LegWrite, NewUser, StoredLeg } from '@strife/storage';
-import type { TransferId } from '@strife/two-phase-commit';
+import type { DepositResult, LedgerStore, LedgerStoreOptions, NewUser, OpenBooks, StoredLeg } from '@strife/storage';
+import type { LegRecord, TransferId } from '@strife/two-phase-commit';
 import { requireId } from './ids.ts';
 import type { Sync } from './sync.ts';
 
 /** The books without pages of history and sessions, which no rule of the protocol looks at. */
 export type MemoryBooks = Pick<
   LedgerStore,
-  | 'bank' | 'legs' | 'transfer' | 'preparedLegs' | 'inDoubt' | 'account' | 'accountById' | 'clearing' | 'writeBatch' | 'createUsers' | 'userHash' | 'setFrozen'
-  | 'deposit' | 'close'
->;
+  'bank' | 'transfer' | 'preparedLegs' | 'inDoubt' | 'account' | 'accountById' | 'write' | 'createUsers' | 'userHash' | 'setFrozen' | 'deposit' | 'close'
+> & {
+  /** The first half of `write`: nothing is durable before `commit`, and nothing of it is seen before that. */
+  begin<T>(work: (books: OpenBooks) => T): BegunWrite<T>;
+};
+
+export interface BegunWrite<T> {
+  readonly result: T;
+  commit(): void;
+}
 
 /** An entry; of a deposit, without a transfer. */
 export interface MemoryEntry extends Entry {
@@ -56,10 +63,10 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
     return id === undefined ? undefined : disk.accounts[id];
   }
 
-  function internal(kind: 'clearing' | 'equity', name: string, currency: string): Account {
-    const existing = find(kind, name);
+  function equity(currency: string): Account {
+    const existing = find('equity', currency);
     if (existing !== undefined) return existing;
-    const account: Account = { id: disk.accounts.length, kind, name, currency, posted: 0n, held: 0n, incoming: 0n, floor: null, frozen: false };
+    const account = newInternal(disk.accounts.length, 'equity', currency, currency);
     sync(() => insert(account));
     return account;
   }
@@ -70,26 +77,60 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
   }
 
   const prepared = (): StoredLeg[] => [...disk.legs.values()].filter(({ state }) => state.kind === 'prepared');
-  const equity = (currency: string): Account => internal('equity', currency, currency);
 
-  function writeBatch(batch: LedgerBatch): void {
+  /** What is done to the books stands beside the disk until all of it is durable at once. */
+  function begin<T>(work: (books: OpenBooks) => T): BegunWrite<T> {
     const atMs = nowMs();
-    const latest = new Map<TransferId, StoredLeg>();
-    const legs = batch.legs.map((write) => {
-      requireId(write.id);
-      const before = latest.get(write.id) ?? disk.legs.get(write.id);
-      const after = nextLeg(write, before, atMs);
-      latest.set(write.id, after);
-      return { before, after };
+    const legs = new Map<TransferId, { readonly id: TransferId; leg: StoredLeg | undefined }>();
+    const accounts = new Map<string, { account: Account; isChanged: boolean }>();
+    const written: { before: StoredLeg | undefined; after: StoredLeg }[] = [];
+    const made: Account[] = [];
+    const entries: MemoryEntry[] = [];
+    const place = (account: Account) => {
+      const known = accounts.get(`${account.kind} ${account.name}`) ?? { account, isChanged: false };
+      accounts.set(`${account.kind} ${account.name}`, known);
+      return known;
+    };
+    const placeOf = ({ kind, name }: Account) => accounts.get(`${kind} ${name}`)!;
+    const result = work({
+      leg(id) {
+        requireId(id);
+        const leg = legs.get(id) ?? { id, leg: disk.legs.get(id) };
+        legs.set(id, leg);
+        return leg;
+      },
+      account(kind, name) {
+        const account = find(kind, name);
+        return account && place(account);
+      },
+      clearing(peer, currency) {
+        const name = `${peer}/${currency}`;
+        const account = find('clearing', name) ?? made.find((one) => one.name === name);
+        if (account !== undefined) return place(account);
+        made.push(newInternal(disk.accounts.length + made.length, 'clearing', name, currency));
+        return place(made.at(-1)!);
+      },
+      putLeg({ id }, record, owner) {
+        const known = legs.get(id)!;
+        const before = known.leg;
+        known.leg = nextLeg(id, record, before, owner?.account.id ?? null, atMs);
+        written.push({ before, after: known.leg });
+      },
+      move(transferId, from, to, { debited, credited, entries: own = [] }) {
+        Object.assign(placeOf(from.account), { account: debited, isChanged: true });
+        Object.assign(placeOf(to.account), { account: credited, isChanged: true });
+        entries.push(...own.map((entry) => ({ ...entry, transferId })));
+      },
     });
-    const entries = batch.entries.flatMap(({ transferId, entries: own }) => own.map((entry) => ({ ...entry, transferId })));
-    for (const { id } of batch.accounts) if (disk.accounts[id] === undefined) throw new Error(`account ${id} is not in the books`);
-    sync(() => {
-      for (const { after } of legs) disk.legs.set(after.id, after);
-      for (const account of batch.accounts) disk.accounts[account.id] = { ...account, frozen: disk.accounts[account.id]!.frozen };
+    const changed = [...accounts.values()].filter(({ isChanged }) => isChanged).map(({ account }) => account);
+    const commit = (): void => sync(() => {
+      made.forEach(insert);
+      for (const { after } of written) disk.legs.set(after.id, after);
+      for (const account of changed) disk.accounts[account.id] = { ...account, frozen: disk.accounts[account.id]!.frozen };
       disk.entries.push(...entries);
-      onWritten?.({ legs, accounts: batch.accounts, entries });
+      onWritten?.({ legs: written, accounts: changed, entries });
     });
+    return { result, commit: written.length + made.length + changed.length === 0 ? () => undefined : commit };
   }
 
   /** Why an equity account may not give this much, or undefined. */
@@ -160,11 +201,10 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
 
   return {
     bank: disk.bank,
-    legs(ids) {
-      ids.forEach(requireId);
-      return ids.map((id) => disk.legs.get(id));
+    transfer(id) {
+      requireId(id);
+      return disk.legs.get(id);
     },
-    transfer: (id) => disk.legs.get(id),
     preparedLegs: () => prepared().sort((one, other) => (one.id < other.id ? -1 : 1)),
     inDoubt() {
       const since = prepared().map(({ preparedAtMs }) => preparedAtMs);
@@ -172,8 +212,12 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
     },
     account: find,
     accountById: (id) => disk.accounts[id],
-    clearing: (peer, currency) => internal('clearing', `${peer}/${currency}`, currency),
-    writeBatch,
+    begin,
+    write(work) {
+      const { result, commit } = begin(work);
+      commit();
+      return result;
+    },
     createUsers,
     userHash: (username) => disk.users.get(username),
     setFrozen(name, frozen) {
@@ -189,18 +233,22 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
   };
 }
 
+function newInternal(id: number, kind: 'clearing' | 'equity', name: string, currency: string): Account {
+  return { id, kind, name, currency, posted: 0n, held: 0n, incoming: 0n, floor: null, frozen: false };
+}
+
 /** A leg written with its terms keeps them, and its account; only the deadline moves with the attempt. */
-function nextLeg(write: LegWrite, before: StoredLeg | undefined, nowMs: number): StoredLeg {
-  const { id, state } = write;
+function nextLeg(id: TransferId, record: LegRecord, before: StoredLeg | undefined, accountId: number | null, nowMs: number): StoredLeg {
+  const { state } = record;
   if (state.kind === 'absent') throw new Error(`leg ${id} cannot be written as absent`);
-  const terms = write.terms ?? before?.terms;
+  const terms = record.terms ?? before?.terms;
   const prepares = state.kind === 'prepared' && before?.state.kind !== 'prepared';
   return {
     id,
     state,
     ...(terms === undefined ? {} : { terms }),
-    accountId: before?.terms === undefined ? write.accountId : before.accountId,
+    accountId: before?.terms === undefined ? accountId : before.accountId,
     preparedAtMs: before === undefined || prepares ? nowMs : before.preparedAtMs,
-    endedAtMs: state.kind === 'prepared' ? null : (write.endedAtMs ?? before?.endedAtMs ?? nowMs),
+    endedAtMs: state.kind === 'prepared' ? null : (record.endedAtMs ?? before?.endedAtMs ?? nowMs),
   };
 }

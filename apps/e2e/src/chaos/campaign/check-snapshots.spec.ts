@@ -70,9 +70,7 @@ async function advance(bank: 'alpha' | 'beta', step: Step, id: string, body: Tra
   const side: Side = body.from.bank === body.to.bank ? 'both' : body.from.bank === bank ? 'debit' : 'credit';
   const known = { fingerprint: fingerprintOf(body), attempt };
   const state: LegState = step === 'release' ? { kind: 'aborted', ...known } : { kind: step === 'prepare' ? 'prepared' : 'committed', ...known, log: LOG };
-  const batch = await createLedgerResource(banks[bank], ledger).open([id]);
-  batch.apply(id, { state, terms: { body, side, deadlineMs: Date.now() + 1000 } }, EFFECTS[step]);
-  await batch.commit();
+  await createLedgerResource(banks[bank], ledger).write((batch) => batch.apply(id, { state, terms: { body, side, deadlineMs: Date.now() + 1000 } }, EFFECTS[step]));
 }
 
 async function decide(outcome: 'committed' | 'aborted', id: string, body: TransferBody, attempt = 1): Promise<void> {
