@@ -59,8 +59,8 @@ async function start(): Promise<RunningService> {
   const participant = createParticipant({
     bank, clock,
     resource: createLedgerResource(store, ledger),
-    onPrepared: (leg) => inquirer.track(leg),
-    onEnded: (id) => inquirer.forget(id),
+    onPrepared: (legs) => inquirer.track(legs),
+    onEnded: (ids) => inquirer.forget(ids),
     onWrite: legs.observeWrite,
     onAlarm: (alarm) => logger.error('an invariant of the protocol is broken', alarm),
   });
@@ -72,7 +72,7 @@ async function start(): Promise<RunningService> {
   });
   const inDoubt = store.preparedLegs();
   for (const { id, state, terms } of inDoubt) {
-    if (state.kind === 'prepared' && terms !== undefined) inquirer.track({ ...state, id, terms }, true);
+    if (state.kind === 'prepared' && terms !== undefined) inquirer.track([{ ...state, id, terms }], true);
   }
   const gateways = createGatewayNetwork({
     registry,

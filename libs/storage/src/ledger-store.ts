@@ -195,6 +195,10 @@ function openWrites({ store, accounts, legs, entries }: Tables): <T>(work: (book
       const row = accounts.byName(kind, name);
       return row && pinned(row);
     },
+    accountById(id) {
+      const row = accounts.byId(id);
+      return row && pinned(row);
+    },
     clearing(peer, currency) {
       const name = `${peer}/${currency}`;
       return pinned(accounts.byName('clearing', name) ?? insertInternal(accounts, 'clearing', name, currency));

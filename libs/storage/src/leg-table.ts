@@ -70,7 +70,7 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
   let passing: PreparedEntry[] = [];
   /** Of all ids in the table; '' for none. */
   let greatestRow = readGreatest();
-  /** Of all ids that are stored. A greater one is not looked up, and a new one that begins with its time (UUIDv7) mostly is greater. */
+  /** Of all ids that are stored or were asked for to be written. A greater one is not looked up, and a new one that begins with its time (UUIDv7) mostly is greater. */
   let greatest = greatestRow;
   /** Whether the write that is under way prepared a leg that nobody looked up. */
   let hasNew = false;
@@ -126,7 +126,6 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
     attempts.keep(leg, before, placing.nowMs);
     if (isInDoubt(entry)) passing.push(entry);
     entry.leg = leg;
-    if (leg.id > greatest) greatest = leg.id;
     if (before === undefined && leg.state.kind === 'prepared') {
       entry.previous = previous;
       prepared.add(entry);
@@ -185,7 +184,15 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
 
   return {
     find,
-    recall: (id) => known.get(id) ?? learn(id, findRow(id)),
+    recall(id) {
+      if (id > greatest) {
+        // So the next one that is not greater is looked up, be it this very one.
+        greatest = id;
+        writeId(id, key);
+        return learn(id, undefined);
+      }
+      return known.get(id) ?? learn(id, findRow(id));
+    },
     put,
     flush(nowMs) {
       if (hasNew) requireNothingBeyond();

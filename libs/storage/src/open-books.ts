@@ -23,6 +23,7 @@ export interface OpenBooks {
   /** @param id well-formed: a malformed one fails the write */
   leg(id: TransferId): BookedLeg;
   account(kind: Account['kind'], name: string): BookedAccount | undefined;
+  accountById(id: number): BookedAccount | undefined;
   /** The clearing account towards `peer` in this currency; made when it does not exist. */
   clearing(peer: string, currency: string): BookedAccount;
   /**

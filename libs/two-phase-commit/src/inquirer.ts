@@ -6,9 +6,9 @@ import type { Inquiry, InquiryAnswer } from './protocol/decision-rules.ts';
 import type { Decision, LogId, TransferId } from './protocol/vocabulary.ts';
 
 export interface Inquirer {
-  /** Starts the wait for a leg's decision. `atOnce` for legs found prepared at start. */
-  track(leg: DoubtfulLeg, atOnce?: boolean): void;
-  forget(id: TransferId): void;
+  /** Starts the wait for these legs' decisions. `atOnce` for legs found prepared at start. */
+  track(legs: readonly DoubtfulLeg[], atOnce?: boolean): void;
+  forget(ids: readonly TransferId[]): void;
   /** Somebody who can answer for this log has appeared: ask now, whatever the back-off says. */
   wake(log: LogId): void;
   /** Legs in doubt, and for how long the oldest of them is. */
@@ -99,17 +99,19 @@ export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, d
   }
 
   return {
-    track(leg, atOnce = false) {
+    track(legs, atOnce = false) {
       const nowMs = clock.monotonicMs();
-      const sinceMs = doubts.get(leg.id)?.sinceMs ?? nowMs;
       const firstMs = Math.max(delayMs, Math.min(2 * usualMs, FIRST_DELAY_MAX_MS));
-      doubts.set(leg.id, { leg, sinceMs, delayMs, nextAtMs: atOnce ? nowMs : nowMs + firstMs });
+      for (const leg of legs) {
+        const sinceMs = doubts.get(leg.id)?.sinceMs ?? nowMs;
+        doubts.set(leg.id, { leg, sinceMs, delayMs, nextAtMs: atOnce ? nowMs : nowMs + firstMs });
+      }
     },
-    forget(id) {
-      const doubt = doubts.get(id);
-      if (doubt === undefined) return;
-      usualMs += (clock.monotonicMs() - doubt.sinceMs - usualMs) * LAST_SHARE;
-      doubts.delete(id);
+    forget(ids) {
+      // The first stands for all: they were decided together.
+      const first = ids.length === 0 ? undefined : doubts.get(ids[0]!);
+      if (first !== undefined) usualMs += (clock.monotonicMs() - first.sinceMs - usualMs) * Math.min(1, ids.length * LAST_SHARE);
+      for (const id of ids) doubts.delete(id);
     },
     wake(log) {
       for (const doubt of doubts.values()) {

@@ -22,8 +22,8 @@ beforeEach(() => {
   doubtful = new Map();
   participant = createParticipant({
     bank: 'alpha', resource: books, clock,
-    onPrepared: (leg) => doubtful.set(leg.id, leg),
-    onEnded: (id) => doubtful.delete(id),
+    onPrepared: (legs) => legs.forEach((leg) => doubtful.set(leg.id, leg)),
+    onEnded: (ids) => ids.forEach((id) => doubtful.delete(id)),
     onAlarm: (alarm) => alarms.push(alarm),
   });
 });
@@ -160,7 +160,7 @@ describe('inquirer', () => {
       onFailure: () => undefined,
     });
     await participant.prepare([leg('t1')]);
-    inquirer.track(doubtful.get('t1')!);
+    inquirer.track([doubtful.get('t1')!]);
     for (let step = 0; step < 16; step += 1) await clock.advance(100);
     expect(asked).toEqual([200, 400, 800, 1600]);
     answer = { kind: 'committed', attempt: 1 };
@@ -179,7 +179,7 @@ describe('inquirer', () => {
       onFailure: (_log, error) => failures.push(error),
     });
     await participant.prepare([leg('t1')]);
-    inquirer.track(doubtful.get('t1')!, true);
+    inquirer.track([doubtful.get('t1')!], true);
     await clock.advance(100);
     expect(failures).toHaveLength(1);
     expect(inquirer.doubt().legs).toBe(1);

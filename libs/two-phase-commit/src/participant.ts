@@ -47,9 +47,9 @@ export interface ParticipantOptions {
   readonly bank: BankName;
   readonly resource: Resource;
   readonly clock: Clock;
-  /** Told after the write that made it so. */
-  readonly onPrepared: (leg: DoubtfulLeg) => void;
-  readonly onEnded: (id: TransferId) => void;
+  /** Told after the write that made it so, of all legs of a call at once. */
+  readonly onPrepared: (legs: readonly DoubtfulLeg[]) => void;
+  readonly onEnded: (ids: readonly TransferId[]) => void;
   /** Told of each write, with how many legs and decisions it is about. */
   readonly onWrite?: ((items: number) => void) | undefined;
   /** An invariant of the protocol is broken: somebody decided against a durable vote. */
@@ -104,8 +104,8 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
           const told: Told = { prepared: [], ended: [] };
           const answers = commands.map((command) => step(batch, command, nowMs, told));
           return () => {
-            for (const leg of told.prepared) onPrepared(leg);
-            for (const id of told.ended) onEnded(id);
+            if (told.prepared.length > 0) onPrepared(told.prepared);
+            if (told.ended.length > 0) onEnded(told.ended);
             resolve(answers);
           };
         },

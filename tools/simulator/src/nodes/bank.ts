@@ -30,8 +30,8 @@ export function bootBank(world: World, disk: BooksDisk, life: Life): BankLife {
   const participant = createParticipant({
     bank, clock,
     resource: slowed(world, life, books),
-    onPrepared: (leg) => inquirer.track(leg),
-    onEnded: (id) => inquirer.forget(id),
+    onPrepared: (legs) => inquirer.track(legs),
+    onEnded: (ids) => inquirer.forget(ids),
     onAlarm: ({ id, log, rule }) => world.watch.fail(`no decision contradicts a vote: ${bank} raised the alarm about ${id} of ${log}: ${rule}`),
   });
   const inquirer = createInquirer({
@@ -49,7 +49,7 @@ export function bootBank(world: World, disk: BooksDisk, life: Life): BankLife {
     onFailure: () => undefined,
   });
   for (const { id, state, terms } of books.preparedLegs()) {
-    if (state.kind === 'prepared' && terms !== undefined) inquirer.track({ ...state, id, terms }, true);
+    if (state.kind === 'prepared' && terms !== undefined) inquirer.track([{ ...state, id, terms }], true);
   }
 
   return {

@@ -103,6 +103,10 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
         const account = find(kind, name);
         return account && place(account);
       },
+      accountById(id) {
+        const account = disk.accounts[id];
+        return account && place(account);
+      },
       clearing(peer, currency) {
         const name = `${peer}/${currency}`;
         const account = find('clearing', name) ?? made.find((one) => one.name === name);
