@@ -10,7 +10,7 @@ import type { BankName, DecideCommand, LogId, PrepareCommand, TransferBody } fro
 /** The command, or the name of the first field at fault. */
 export type Read<T> = { readonly kind: 'ok'; readonly value: T } | { readonly kind: 'wrong'; readonly field: string };
 
-export function readLeg(leg: Leg, log: LogId, bank: BankName): Read<PrepareCommand> {
+export function readLeg(leg: Leg, logId: LogId, bank: BankName): Read<PrepareCommand> {
   const { transferId, fingerprint: claimed } = leg;
   if (transferId?.length !== 16) return { kind: 'wrong', field: 'transfer_id' };
   if (claimed?.length !== 16) return { kind: 'wrong', field: 'fingerprint' };
@@ -21,20 +21,20 @@ export function readLeg(leg: Leg, log: LogId, bank: BankName): Read<PrepareComma
   if (fingerprintOf(body) !== fingerprint) return { kind: 'wrong', field: 'fingerprint' };
   const expiresAtMs = leg.expiresAtUnixMs === 0n ? undefined : Number(leg.expiresAtUnixMs);
   const terms = { body, side: sides[leg.side as keyof typeof sides], deadlineMs: Number(leg.deadlineUnixMs) };
-  return { kind: 'ok', value: { id: transferIdFromWire(transferId), log, attempt: leg.attempt, fingerprint, terms, expiresAtMs } };
+  return { kind: 'ok', value: { id: transferIdFromWire(transferId), log: log(logId), attempt: leg.attempt, fingerprint, terms, expiresAtMs } };
 }
 
-export function readDecision(decision: WireDecision, log: LogId): Read<DecideCommand> {
+export function readDecision(decision: WireDecision, logId: LogId): Read<DecideCommand> {
   const { transferId, fingerprint: claimed, attempt, outcome } = decision;
   if (transferId?.length !== 16) return { kind: 'wrong', field: 'transfer_id' };
   if (claimed?.length !== 16) return { kind: 'wrong', field: 'fingerprint' };
   if (attempt < 1 || attempt > ATTEMPT_MAX) return { kind: 'wrong', field: 'attempt' };
   const id = transferIdFromWire(transferId);
   const fingerprint = fingerprintFromWire(claimed);
-  if (outcome === DecisionOutcome.COMMIT) return { kind: 'ok', value: { id, log, decision: { outcome: 'committed', attempt, fingerprint } } };
+  if (outcome === DecisionOutcome.COMMIT) return { kind: 'ok', value: { id, log: log(logId), decision: { outcome: 'committed', attempt, fingerprint } } };
   if (outcome !== DecisionOutcome.ABORT) return { kind: 'wrong', field: 'outcome' };
   const reason = declineReasonFromWire(decision.reason);
-  return { kind: 'ok', value: { id, log, decision: { outcome: 'aborted', attempt, fingerprint, ...(reason === undefined ? {} : { reason }) } } };
+  return { kind: 'ok', value: { id, log: log(logId), decision: { outcome: 'aborted', attempt, fingerprint, ...(reason === undefined ? {} : { reason }) } } };
 }
 
 const sides = { [Side.DEBIT]: 'debit', [Side.CREDIT]: 'credit', [Side.BOTH]: 'both' } as const;
@@ -56,9 +56,24 @@ function wrongField(leg: Leg, bank: BankName): string | undefined {
 }
 
 function bodyOf({ side, payerAccount, payeeAccount, peerBank, currency, amountMinor, memo }: Leg, bank: BankName): TransferBody {
+  const other = peer(peerBank);
   return {
-    from: { bank: side === Side.CREDIT ? peerBank : bank, account: payerAccount },
-    to: { bank: side === Side.DEBIT ? peerBank : bank, account: payeeAccount },
-    currency, amountMinor, memo,
+    from: { bank: side === Side.CREDIT ? other : bank, account: payerAccount },
+    to: { bank: side === Side.DEBIT ? other : bank, account: payeeAccount },
+    currency: currencyCode(currency), amountMinor, memo,
+  };
+}
+
+/** Each message brings these texts anew, and each leg keeps its own until it ends; nearly all are the same as the one before. */
+const log = lastSeen();
+const peer = lastSeen();
+const currencyCode = lastSeen();
+
+/** The text that was given before, where it is the same. */
+function lastSeen(): (text: string) => string {
+  let last = '';
+  return (text) => {
+    if (text !== last) last = text;
+    return last;
   };
 }

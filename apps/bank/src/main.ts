@@ -59,21 +59,18 @@ async function start(): Promise<RunningService> {
   const participant = createParticipant({
     bank, clock,
     resource: createLedgerResource(store, ledger),
-    onPrepared: (legs) => inquirer.track(legs),
-    onEnded: (ids) => inquirer.forget(ids),
+    onEnded: (ended, waitedMs) => inquirer.ended(ended, waitedMs),
     onWrite: legs.observeWrite,
     onAlarm: (alarm) => logger.error('an invariant of the protocol is broken', alarm),
   });
   const inquirer = createInquirer({
     clock,
+    legs: store.legsInDoubt,
     ask: (log, inquiries) => gateways.ask(log, inquiries),
     decide: (commands) => participant.decide(commands),
     onFailure: (log, error) => logger.debug('inquiry failed', { log, failure: String(error) }),
   });
-  const inDoubt = store.preparedLegs();
-  for (const { id, state, terms } of inDoubt) {
-    if (state.kind === 'prepared' && terms !== undefined) inquirer.track([{ ...state, id, terms }], true);
-  }
+  const inDoubt = (): number => store.inDoubt().legs;
   const gateways = createGatewayNetwork({
     registry,
     openChannel: ({ id, host, port }) => createRotatingChannel({ address: `${host}:${port}`, tls: certificates, onProblem: certificateProblem, expect: { role: 'gateway', name: id } }),
@@ -91,7 +88,7 @@ async function start(): Promise<RunningService> {
   const { port, address } = await server.listen();
   const shown = config.metricsPort === undefined ? undefined : await serveMetrics({ registry: metrics, host: config.metricsHost, port: config.metricsPort });
   const registration = await registry.register({ service: 'bank', id: bank, ...(config.advertise ?? { host: config.host, port }), meta: { bank, version: VERSION, run: randomUUID() } });
-  logger.info(`ready on ${address}`, { accountsOpened: opened, inDoubt: inDoubt.length, ...(shown === undefined ? {} : { metrics: shown.url }) });
+  logger.info(`ready on ${address}`, { accountsOpened: opened, inDoubt: inDoubt(), ...(shown === undefined ? {} : { metrics: shown.url }) });
   endWithParent();
 
   return {
@@ -105,8 +102,9 @@ async function start(): Promise<RunningService> {
       gateways.close();
       await participant.drain();
       await discovery.close();
+      const left = inDoubt();
       store.close();
-      logger.info('stopped', { inDoubt: inquirer.doubt().legs });
+      logger.info('stopped', { inDoubt: left });
     },
   };
 

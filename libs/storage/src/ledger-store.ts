@@ -9,7 +9,7 @@ import { openHistory } from './history.ts';
 import { BANK_STORE } from './ledger-schema.ts';
 import type { LegAttempt } from './leg-attempts.ts';
 import { openLegTable, type KnownLeg, type LegTable } from './leg-table.ts';
-import type { OpenBooks } from './open-books.ts';
+import type { BookedLeg, OpenBooks } from './open-books.ts';
 import { openProcessStarts, type ProcessStarts } from './process-starts.ts';
 import { openSessions, type SessionStore } from './session-store.ts';
 import type { StoreFailedError } from './store-error.ts';
@@ -90,8 +90,10 @@ export interface LedgerStore {
   transfer(id: TransferId): StoredLeg | undefined;
   /** What each attempt at a transfer did here, oldest first, the newest `limit` at most; empty for an unknown id. */
   attempts(id: TransferId, limit: number): LegAttempt[];
-  /** All legs in doubt, in the order of their ids. For start-up: it reads no others. */
+  /** All legs in doubt, in the order of their ids. */
   preparedLegs(): StoredLeg[];
+  /** The same in no order, and without a copy: to be gone through at once. Legs that have just ended may be among them. */
+  legsInDoubt(): Iterable<BookedLeg>;
   /** How many legs are in doubt, and when the oldest of them was prepared. Reads these legs alone. */
   inDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
 
@@ -147,6 +149,7 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, prepar
     transfer: (id) => legs.find(id),
     attempts: (id, limit) => legs.attempts(id, limit),
     preparedLegs: () => legs.inDoubt().map(({ leg }) => leg!),
+    legsInDoubt: () => legs.known(),
     inDoubt: () => legs.countInDoubt(),
     account: (kind, name) => accounts.byName(kind, name)?.account,
     accountById: (id) => accounts.byId(id)?.account,

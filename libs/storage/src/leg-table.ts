@@ -14,6 +14,8 @@ export interface LegTable {
   find(id: TransferId): StoredLeg | undefined;
   /** In the order of their ids; each has its leg. */
   inDoubt(): PreparedEntry[];
+  /** The same in no order, and what was read or written last. */
+  known(): Iterable<KnownLeg>;
   countInDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
   /** A leg with its place in the chain of its payer's transfers, in one read. */
   findChained(id: TransferId): ChainedLeg | undefined;
@@ -200,6 +202,7 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
       return prepared.flush(nowMs);
     },
     forgetEnded,
+    known: () => (store.usable ? known.values() : []),
     countInDoubt() {
       store.requireUsable();
       let legs = 0;

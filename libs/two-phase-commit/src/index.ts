@@ -2,7 +2,7 @@ export { createCoordinator } from './coordinator.ts';
 export type { Coordinator, CoordinatorOptions } from './coordinator.ts';
 export type { Order, WaitFor } from './waiters.ts';
 export { createParticipant, OverloadedError } from './participant.ts';
-export type { DecideAnswer, DecideCommand, DoubtfulLeg, Participant, ParticipantOptions, PrepareCommand } from './participant.ts';
+export type { DecideAnswer, DecideCommand, Participant, ParticipantOptions, PrepareCommand } from './participant.ts';
 export { createBankLine } from './bank-line.ts';
 export type { BankLine, BankLineOptions, BankPort, DecisionToDeliver, Flight, FlightAnswer } from './bank-line.ts';
 export { createInquirer } from './inquirer.ts';

@@ -1,24 +1,25 @@
 // Keeps a bank's prepared legs from staying in doubt: asks the gateways that serve each leg's log, and obeys their answers.
+//
+// It keeps no list of its own: every so often it goes through the legs in doubt, and asks about those that have waited. Nearly all are decided before.
 
-import type { Clock } from './ports.ts';
-import type { DecideCommand, DoubtfulLeg } from './participant.ts';
+import type { Clock, LegRecord, LegTerms } from './ports.ts';
+import type { DecideCommand } from './participant.ts';
 import type { Inquiry, InquiryAnswer } from './protocol/decision-rules.ts';
-import type { Decision, LogId, TransferId } from './protocol/vocabulary.ts';
+import type { Decision, Fingerprint, LogId, TransferId } from './protocol/vocabulary.ts';
 
 export interface Inquirer {
-  /** Starts the wait for these legs' decisions. `atOnce` for legs found prepared at start. */
-  track(legs: readonly DoubtfulLeg[], atOnce?: boolean): void;
-  forget(ids: readonly TransferId[]): void;
+  /** Decisions have ended the doubt about legs, the first of which had waited for so long. */
+  ended(legs: number, waitedMs: number): void;
   /** Somebody who can answer for this log has appeared: ask now, whatever the back-off says. */
   wake(log: LogId): void;
-  /** Legs in doubt, and for how long the oldest of them is. */
-  doubt(): { legs: number; oldestForMs: number };
   /** Asks no more, and carries out no answer that arrives from now on. */
   stop(): void;
 }
 
 export interface InquirerOptions {
   readonly clock: Clock;
+  /** All legs in doubt, each once and with when it was prepared; others may be among them. */
+  readonly legs: () => Iterable<{ readonly id: TransferId; readonly leg: LegRecord | undefined }>;
   /** Asks any gateway that serves the log; rejects when none can be reached. */
   readonly ask: (log: LogId, inquiries: readonly (Inquiry & { deadlineMs: number })[]) => Promise<readonly InquiryAnswer[]>;
   /** Carries out what was answered; resolves when it is durable. */
@@ -37,31 +38,63 @@ const SWEEP_INTERVAL_MS = 100;
 const INQUIRIES_PER_CALL_MAX = 1000;
 /** However slowly decisions come, the first question about one is not put off for longer. */
 const FIRST_DELAY_MAX_MS = 800;
-/** How much of what decisions have lately taken is the last one's. */
-const LAST_SHARE = 1 / 128;
+/** How much of what decisions have lately taken is one leg's. */
+const LEG_SHARE = 1 / 128;
 
-interface Doubt {
-  readonly leg: DoubtfulLeg;
-  readonly sinceMs: number;
-  nextAtMs: number;
-  delayMs: number;
+/** A prepared leg: bound by its YES, waiting for the decision of `log`. */
+interface DoubtfulLeg {
+  readonly id: TransferId;
+  readonly log: LogId;
+  readonly attempt: number;
+  readonly fingerprint: Fingerprint;
+  readonly terms: LegTerms;
 }
 
-export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, delayMaxMs = 5000 }: InquirerOptions): Inquirer {
-  const doubts = new Map<TransferId, Doubt>();
+/** Of a leg that was asked about. */
+interface BackOff {
+  readonly log: LogId;
+  nextAtMs: number;
+  delayMs: number;
+  /** The last sweep that found it in doubt. */
+  seenIn: number;
+}
+
+export function createInquirer({ clock, legs, ask, decide, onFailure, delayMs = 200, delayMaxMs = 5000 }: InquirerOptions): Inquirer {
+  const backOffs = new Map<TransferId, BackOff>();
   const busy = new Set<LogId>();
   /** How long legs have lately waited for their decisions: under load for long, and questions about each would only add to it. */
   let usualMs = 0;
+  let sweeps = 0;
   let stopped = false;
   let cancelSweep = clock.after(SWEEP_INTERVAL_MS, sweep);
 
   function sweep(): void {
     if (stopped) return;
     cancelSweep = clock.after(SWEEP_INTERVAL_MS, sweep);
-    const nowMs = clock.monotonicMs();
+    sweeps += 1;
+    const isDue = dueNow();
     const due = new Set<LogId>();
-    for (const { leg, nextAtMs } of doubts.values()) if (nextAtMs <= nowMs && !busy.has(leg.log)) due.add(leg.log);
+    for (const { id, leg } of legs()) {
+      if (leg?.state.kind !== 'prepared') continue;
+      const { log } = leg.state;
+      if (isDue(id, leg) && !busy.has(log)) due.add(log);
+    }
+    for (const [id, { seenIn }] of backOffs) if (seenIn !== sweeps) backOffs.delete(id);
     for (const log of due) void askAll(log);
+  }
+
+  /** Whether a leg in doubt is to be asked about now. */
+  function dueNow(): (id: TransferId, leg: LegRecord) => boolean {
+    const nowMs = clock.monotonicMs();
+    const wallMs = clock.nowMs();
+    const firstMs = Math.max(delayMs, Math.min(2 * usualMs, FIRST_DELAY_MAX_MS));
+    return (id, { preparedAtMs = -Infinity }) => {
+      const backOff = backOffs.size === 0 ? undefined : backOffs.get(id);
+      // The clock may have gone back since.
+      if (backOff === undefined) return Math.abs(wallMs - preparedAtMs) >= firstMs;
+      backOff.seenIn = sweeps;
+      return backOff.nextAtMs <= nowMs;
+    };
   }
 
   /** One call after the other, until nothing of this log is due. */
@@ -79,12 +112,13 @@ export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, d
   /** Legs to ask about now, as many as fit into a call; each is due again after its back-off. */
   function takeDue(log: LogId): DoubtfulLeg[] {
     const nowMs = clock.monotonicMs();
+    const isDue = dueNow();
     const batch: DoubtfulLeg[] = [];
-    for (const doubt of doubts.values()) {
-      if (doubt.nextAtMs > nowMs || doubt.leg.log !== log) continue;
-      doubt.nextAtMs = nowMs + doubt.delayMs;
-      doubt.delayMs = Math.min(doubt.delayMs * 2, delayMaxMs);
-      if (batch.push(doubt.leg) === INQUIRIES_PER_CALL_MAX) break;
+    for (const { id, leg } of legs()) {
+      if (leg?.state.kind !== 'prepared' || leg.state.log !== log || leg.terms === undefined || !isDue(id, leg)) continue;
+      const waitsMs = backOffs.get(id)?.delayMs ?? delayMs;
+      backOffs.set(id, { log, nextAtMs: nowMs + waitsMs, delayMs: Math.min(waitsMs * 2, delayMaxMs), seenIn: sweeps });
+      if (batch.push({ id, log, attempt: leg.state.attempt, fingerprint: leg.state.fingerprint, terms: leg.terms }) === INQUIRIES_PER_CALL_MAX) break;
     }
     return batch;
   }
@@ -99,32 +133,15 @@ export function createInquirer({ clock, ask, decide, onFailure, delayMs = 200, d
   }
 
   return {
-    track(legs, atOnce = false) {
-      const nowMs = clock.monotonicMs();
-      const firstMs = Math.max(delayMs, Math.min(2 * usualMs, FIRST_DELAY_MAX_MS));
-      for (const leg of legs) {
-        const sinceMs = doubts.get(leg.id)?.sinceMs ?? nowMs;
-        doubts.set(leg.id, { leg, sinceMs, delayMs, nextAtMs: atOnce ? nowMs : nowMs + firstMs });
-      }
-    },
-    forget(ids) {
-      // The first stands for all: they were decided together.
-      const first = ids.length === 0 ? undefined : doubts.get(ids[0]!);
-      if (first !== undefined) usualMs += (clock.monotonicMs() - first.sinceMs - usualMs) * Math.min(1, ids.length * LAST_SHARE);
-      for (const id of ids) doubts.delete(id);
+    ended(count, waitedMs) {
+      usualMs += (Math.max(0, waitedMs) - usualMs) * Math.min(1, count * LEG_SHARE);
     },
     wake(log) {
-      for (const doubt of doubts.values()) {
-        if (doubt.leg.log !== log) continue;
-        doubt.nextAtMs = 0;
-        doubt.delayMs = delayMs;
+      for (const backOff of backOffs.values()) {
+        if (backOff.log !== log) continue;
+        backOff.nextAtMs = 0;
+        backOff.delayMs = delayMs;
       }
-    },
-    doubt() {
-      const nowMs = clock.monotonicMs();
-      let oldestForMs = 0;
-      for (const { sinceMs } of doubts.values()) oldestForMs = Math.max(oldestForMs, nowMs - sinceMs);
-      return { legs: doubts.size, oldestForMs };
     },
     stop() {
       stopped = true;

@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { createInquirer } from './inquirer.ts';
 import { createParticipant, OverloadedError } from './participant.ts';
-import type { DecideCommand, DoubtfulLeg, Participant, PrepareCommand } from './participant.ts';
+import type { DecideCommand, Participant, PrepareCommand } from './participant.ts';
 import type { InquiryAnswer } from './protocol/decision-rules.ts';
 import type { Vote } from './protocol/vocabulary.ts';
 import { alphaToBeta, createManualClock, createMemoryBooks, requestOf, settled } from './testing/fake-ports.ts';
@@ -13,17 +13,17 @@ let clock: ManualClock;
 let books: MemoryBooks;
 let participant: Participant;
 let alarms: { id: string; rule: string }[];
-let doubtful: Map<string, DoubtfulLeg>;
+let ended: [legs: number, waitedMs: number][];
 
 beforeEach(() => {
   clock = createManualClock();
   books = createMemoryBooks();
   alarms = [];
-  doubtful = new Map();
+  books.nowMs = () => clock.nowMs();
+  ended = [];
   participant = createParticipant({
     bank: 'alpha', resource: books, clock,
-    onPrepared: (legs) => legs.forEach((leg) => doubtful.set(leg.id, leg)),
-    onEnded: (ids) => ids.forEach((id) => doubtful.delete(id)),
+    onEnded: (legs, waitedMs) => ended.push([legs, waitedMs]),
     onAlarm: (alarm) => alarms.push(alarm),
   });
 });
@@ -43,12 +43,11 @@ describe('participant', () => {
     let votes: readonly Vote[] | undefined;
     void participant.prepare([leg('t1')]).then((answered) => (votes = answered));
     await settled();
-    expect([votes, books.legs.size, doubtful.size]).toEqual([undefined, 0, 0]);
+    expect([votes, books.legs.size]).toEqual([undefined, 0]);
     release();
     await settled();
     expect(votes).toEqual([{ kind: 'yes' }]);
     expect(books.legs.get('t1')?.state.kind).toBe('prepared');
-    expect(doubtful.has('t1')).toBe(true);
   });
 
   it('writes everything that is queued at once, from all callers, in order', async () => {
@@ -58,7 +57,7 @@ describe('participant', () => {
     expect([await votes, await more, await decided]).toEqual([[{ kind: 'yes' }, { kind: 'yes' }], [{ kind: 'yes' }], ['acknowledged']]);
     expect(books.commits).toBe(1);
     expect(books.effects).toEqual([{ id: 't1', effect: 'hold' }, { id: 't2', effect: 'hold' }, { id: 't3', effect: 'hold' }, { id: 't1', effect: 'settle' }]);
-    expect([...doubtful.keys()].sort()).toEqual(['t2', 't3']);
+    expect(ended).toEqual([[1, 0]]);
   });
 
   it('says when a decline was, also when it is repeated', async () => {
@@ -114,7 +113,7 @@ describe('participant', () => {
       expect(await participant.prepare([expiring('t1', 2, 10)])).toEqual([{ kind: 'yes' }]);
       await clock.advance(10);
       expect(await participant.prepare([expiring('t1', 3, 0)])).toMatchObject([{ kind: 'no', reason: 'expired', replayed: false }]);
-      expect([kindOf(), books.effects.at(-1), doubtful.size]).toEqual(['declined', { id: 't1', effect: 'release' }, 0]);
+      expect([kindOf(), books.effects.at(-1)]).toEqual(['declined', { id: 't1', effect: 'release' }]);
       expect(await participant.decide([abort(1), abort(2)])).toEqual(['acknowledged', 'acknowledged']);
     });
 
@@ -146,12 +145,14 @@ describe('participant', () => {
 });
 
 describe('inquirer', () => {
+  const legs = () => [...books.legs].map(([id, leg]) => ({ id, leg }));
+
   it('asks after 200 ms, then less and less often, and obeys the answer', async () => {
     const asked: number[] = [];
     let answer: InquiryAnswer = { kind: 'pending' };
     const startMs = clock.nowMs();
     const inquirer = createInquirer({
-      clock,
+      clock, legs,
       ask: (_log, inquiries) => {
         asked.push(clock.nowMs() - startMs);
         return Promise.resolve(inquiries.map(() => answer));
@@ -160,7 +161,6 @@ describe('inquirer', () => {
       onFailure: () => undefined,
     });
     await participant.prepare([leg('t1')]);
-    inquirer.track([doubtful.get('t1')!]);
     for (let step = 0; step < 16; step += 1) await clock.advance(100);
     expect(asked).toEqual([200, 400, 800, 1600]);
     answer = { kind: 'committed', attempt: 1 };
@@ -173,16 +173,14 @@ describe('inquirer', () => {
   it('keeps the leg in doubt when nobody answers', async () => {
     const failures: unknown[] = [];
     const inquirer = createInquirer({
-      clock,
+      clock, legs,
       ask: () => Promise.reject(new Error('no gateway serves log log-1')),
       decide: (commands) => participant.decide(commands),
       onFailure: (_log, error) => failures.push(error),
     });
     await participant.prepare([leg('t1')]);
-    inquirer.track([doubtful.get('t1')!], true);
-    await clock.advance(100);
+    await clock.advance(200);
     expect(failures).toHaveLength(1);
-    expect(inquirer.doubt().legs).toBe(1);
     expect(books.legs.get('t1')?.state.kind).toBe('prepared');
     inquirer.stop();
   });

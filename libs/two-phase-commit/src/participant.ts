@@ -25,15 +25,6 @@ export interface DecideCommand {
 /** `refused`: the decision contradicts what is durable here; nothing changed, and the alarm was raised. */
 export type DecideAnswer = 'acknowledged' | 'refused';
 
-/** A prepared leg: bound by its YES, waiting for the decision of `log`. */
-export interface DoubtfulLeg {
-  readonly id: TransferId;
-  readonly log: LogId;
-  readonly attempt: number;
-  readonly fingerprint: Fingerprint;
-  readonly terms: LegTerms;
-}
-
 export interface Participant {
   /** Votes, in order, durable when the promise resolves. Rejects with `OverloadedError`, before anything is done, when the queue is full. */
   prepare(commands: readonly PrepareCommand[]): Promise<readonly Vote[]>;
@@ -47,9 +38,8 @@ export interface ParticipantOptions {
   readonly bank: BankName;
   readonly resource: Resource;
   readonly clock: Clock;
-  /** Told after the write that made it so, of all legs of a call at once. */
-  readonly onPrepared: (legs: readonly DoubtfulLeg[]) => void;
-  readonly onEnded: (ids: readonly TransferId[]) => void;
+  /** Decisions of a call have ended the doubt about so many legs, the first of which had waited for so long. Told after the write that made it so. */
+  readonly onEnded: (legs: number, waitedMs: number) => void;
   /** Told of each write, with how many legs and decisions it is about. */
   readonly onWrite?: ((items: number) => void) | undefined;
   /** An invariant of the protocol is broken: somebody decided against a durable vote. */
@@ -79,13 +69,13 @@ interface Job {
 /** Steps one item of a job against the batch; `nowMs` is of the whole job. */
 type StepOne<Command, Answer> = (batch: LegBatch, command: Command, nowMs: number, told: Told) => Answer;
 
-/** What to tell of a job once it is durable: the first list first, since a leg may be prepared and ended by one job, and not the reverse. */
+/** What to tell of a job once it is durable. */
 interface Told {
-  readonly prepared: DoubtfulLeg[];
-  readonly ended: TransferId[];
+  ended: number;
+  waitedMs: number;
 }
 
-export function createParticipant({ bank, resource, clock, onPrepared, onEnded, onWrite, onAlarm }: ParticipantOptions): Participant {
+export function createParticipant({ bank, resource, clock, onEnded, onWrite, onAlarm }: ParticipantOptions): Participant {
   let queue: Job[] = [];
   let queuedItems = 0;
   let working = false;
@@ -101,11 +91,10 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
         items: commands.length,
         step(batch) {
           const nowMs = clock.nowMs();
-          const told: Told = { prepared: [], ended: [] };
+          const told: Told = { ended: 0, waitedMs: 0 };
           const answers = commands.map((command) => step(batch, command, nowMs, told));
           return () => {
-            if (told.prepared.length > 0) onPrepared(told.prepared);
-            if (told.ended.length > 0) onEnded(told.ended);
+            if (told.ended > 0) onEnded(told.ended, told.waitedMs);
             resolve(answers);
           };
         },
@@ -140,7 +129,7 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
     return queue.splice(0, count);
   }
 
-  function prepareOne(batch: LegBatch, command: PrepareCommand, nowMs: number, told: Told): Vote {
+  function prepareOne(batch: LegBatch, command: PrepareCommand, nowMs: number): Vote {
     const { id, log, attempt, fingerprint, terms } = command;
     const record = batch.leg(id);
     const before = record.state;
@@ -151,14 +140,12 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
     const { state, effect, vote } = stepPrepare(before, { log, attempt, fingerprint, onePhase: terms.side === 'both' }, mayHold);
     if (state !== before) {
       batch.apply(id, { state, terms, endedAtMs: state.kind === 'prepared' ? undefined : nowMs }, effect);
-      if (state.kind === 'prepared') told.prepared.push(command);
-      else if (before.kind === 'prepared') told.ended.push(id);
     }
     return completeVote(vote, record, terms, nowMs);
   }
 
   function decideOne(batch: LegBatch, { id, log, decision }: DecideCommand, nowMs: number, told: Told): DecideAnswer {
-    const { state: before, terms, endedAtMs } = batch.leg(id);
+    const { state: before, terms, endedAtMs, preparedAtMs = nowMs } = batch.leg(id);
     const step = stepDecide(before, log, decision);
     if (step.kind === 'broken') {
       onAlarm({ id, log, rule: step.rule });
@@ -166,7 +153,9 @@ export function createParticipant({ bank, resource, clock, onPrepared, onEnded, 
     }
     if (step.state !== before) {
       batch.apply(id, { state: step.state, terms, endedAtMs: endedAtMs ?? nowMs }, step.effect);
-      if (before.kind === 'prepared') told.ended.push(id);
+      if (before.kind !== 'prepared') return 'acknowledged';
+      if (told.ended === 0) told.waitedMs = nowMs - preparedAtMs;
+      told.ended += 1;
     }
     return 'acknowledged';
   }

@@ -91,6 +91,8 @@ export interface LegRecord {
   readonly terms?: LegTerms | undefined;
   /** When the leg was committed, declined or aborted, in ms since the Unix epoch; null while it is prepared. */
   readonly endedAtMs?: number | null | undefined;
+  /** When it was last prepared, by the bank's clock; the books say it, and nobody tells them. */
+  readonly preparedAtMs?: number | undefined;
 }
 
 export interface LegTerms {

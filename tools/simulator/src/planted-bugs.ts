@@ -195,8 +195,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: '    working = false;\n    for (const resolve of drained)', replace: '    for (const resolve of drained)',
   },
   {
-    name: 'prepared-is-not-tracked', file: PARTICIPANT, breaks: 'A bank that has waited asks',
-    find: 'told.prepared.push(command);', replace: 'void onPrepared;',
+    name: 'prepared-is-not-asked-about', file: INQUIRER, breaks: 'A bank that has waited asks',
+    find: 'if (backOff === undefined) return Math.abs(wallMs - preparedAtMs) >= firstMs;', replace: 'if (backOff === undefined) return Math.abs(wallMs - preparedAtMs) >= firstMs * 1e9;',
+  },
+  {
+    name: 'inquirer-waits-for-a-clock-that-went-back', file: INQUIRER, breaks: 'Nothing stays in doubt once everything is up, whatever the clocks say',
+    find: 'Math.abs(wallMs - preparedAtMs)', replace: '(wallMs - preparedAtMs)',
   },
   {
     name: 'row-not-obeyed-by-runtime', file: COORDINATOR, breaks: 'The rows of a batch belong to its proposals, in order',

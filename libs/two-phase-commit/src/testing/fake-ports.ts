@@ -124,6 +124,7 @@ export interface MemoryBooks extends Resource {
   readonly effects: { id: TransferId; effect: LedgerEffect }[];
   commits: number;
   refuse: (terms: LegTerms) => Reason | undefined;
+  nowMs: () => number;
   /** Called at the end of each write, before anything is durable. */
   beforeCommit: () => Promise<void> | void;
 }
@@ -134,6 +135,7 @@ export function createMemoryBooks(): MemoryBooks {
     effects: [],
     commits: 0,
     refuse: () => undefined,
+    nowMs: () => 0,
     beforeCommit: () => undefined,
     async write(work) {
       const changed = new Map<TransferId, LegRecord>();
@@ -142,7 +144,7 @@ export function createMemoryBooks(): MemoryBooks {
         leg: (id) => changed.get(id) ?? books.legs.get(id) ?? { state: { kind: 'absent' } },
         mayHold: (terms) => books.refuse(terms),
         apply(id, record, effect) {
-          changed.set(id, record);
+          changed.set(id, record.state.kind === 'prepared' ? { ...record, preparedAtMs: books.legs.get(id)?.preparedAtMs ?? books.nowMs() } : record);
           effects.push({ id, effect });
         },
       };

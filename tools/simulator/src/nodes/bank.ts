@@ -30,12 +30,12 @@ export function bootBank(world: World, disk: BooksDisk, life: Life): BankLife {
   const participant = createParticipant({
     bank, clock,
     resource: slowed(world, life, books),
-    onPrepared: (legs) => inquirer.track(legs),
-    onEnded: (ids) => inquirer.forget(ids),
+    onEnded: (legs, waitedMs) => inquirer.ended(legs, waitedMs),
     onAlarm: ({ id, log, rule }) => world.watch.fail(`no decision contradicts a vote: ${bank} raised the alarm about ${id} of ${log}: ${rule}`),
   });
   const inquirer = createInquirer({
     clock,
+    legs: books.legsInDoubt,
     ask: (log, inquiries) => {
       const gateway = world.gatewayServing(log, life);
       if (gateway === undefined || world.plan.silentBanks.includes(bank)) return Promise.reject(new Error(`no gateway serves log ${log}`));
@@ -48,9 +48,6 @@ export function bootBank(world: World, disk: BooksDisk, life: Life): BankLife {
     decide: (commands) => participant.decide(commands),
     onFailure: () => undefined,
   });
-  for (const { id, state, terms } of books.preparedLegs()) {
-    if (state.kind === 'prepared' && terms !== undefined) inquirer.track([{ ...state, id, terms }], true);
-  }
 
   return {
     life, books, inquirer,

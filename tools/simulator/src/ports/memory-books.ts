@@ -10,7 +10,7 @@ import type { Sync } from './sync.ts';
 /** The books without pages of history and sessions, which no rule of the protocol looks at. */
 export type MemoryBooks = Pick<
   LedgerStore,
-  'bank' | 'transfer' | 'preparedLegs' | 'inDoubt' | 'account' | 'accountById' | 'write' | 'createUsers' | 'userHash' | 'setFrozen' | 'deposit' | 'close'
+  'bank' | 'transfer' | 'preparedLegs' | 'legsInDoubt' | 'inDoubt' | 'account' | 'accountById' | 'write' | 'createUsers' | 'userHash' | 'setFrozen' | 'deposit' | 'close'
 > & {
   /** The first half of `write`: nothing is durable before `commit`, and nothing of it is seen before that. */
   begin<T>(work: (books: OpenBooks) => T): BegunWrite<T>;
@@ -210,6 +210,7 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
       return disk.legs.get(id);
     },
     preparedLegs: () => prepared().sort((one, other) => (one.id < other.id ? -1 : 1)),
+    legsInDoubt: () => prepared().map((leg) => ({ id: leg.id, leg })),
     inDoubt() {
       const since = prepared().map(({ preparedAtMs }) => preparedAtMs);
       return { legs: since.length, oldestPreparedAtMs: since.length === 0 ? undefined : Math.min(...since) };
