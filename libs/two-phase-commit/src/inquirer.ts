@@ -18,7 +18,7 @@ export interface Inquirer {
 
 export interface InquirerOptions {
   readonly clock: Clock;
-  /** All legs in doubt, each once and with when it was prepared; others may be among them. */
+  /** All legs in doubt, each once, with when it was prepared, and showing what becomes of it; others may be among them. */
   readonly legs: () => Iterable<{ readonly id: TransferId; readonly leg: LegRecord | undefined }>;
   /** Asks any gateway that serves the log; rejects when none can be reached. */
   readonly ask: (log: LogId, inquiries: readonly (Inquiry & { deadlineMs: number })[]) => Promise<readonly InquiryAnswer[]>;
@@ -35,6 +35,8 @@ export interface InquirerOptions {
 }
 
 const SWEEP_INTERVAL_MS = 100;
+/** The most of the processor's time that going through the legs may take. */
+const SWEEP_SHARE_MAX = 1 / 20;
 const INQUIRIES_PER_CALL_MAX = 1000;
 /** However slowly decisions come, the first question about one is not put off for longer. */
 const FIRST_DELAY_MAX_MS = 800;
@@ -50,14 +52,17 @@ interface DoubtfulLeg {
   readonly terms: LegTerms;
 }
 
-/** Of a leg that was asked about. */
+/** Of an attempt that was asked about. */
 interface BackOff {
   readonly log: LogId;
+  readonly attempt: number;
   nextAtMs: number;
   delayMs: number;
   /** The last sweep that found it in doubt. */
   seenIn: number;
 }
+
+type KnownLeg = ReturnType<InquirerOptions['legs']> extends Iterable<infer Leg> ? Leg : never;
 
 export function createInquirer({ clock, legs, ask, decide, onFailure, delayMs = 200, delayMaxMs = 5000 }: InquirerOptions): Inquirer {
   const backOffs = new Map<TransferId, BackOff>();
@@ -70,38 +75,47 @@ export function createInquirer({ clock, legs, ask, decide, onFailure, delayMs = 
 
   function sweep(): void {
     if (stopped) return;
-    cancelSweep = clock.after(SWEEP_INTERVAL_MS, sweep);
+    const nowMs = clock.monotonicMs();
     sweeps += 1;
-    const isDue = dueNow();
-    const due = new Set<LogId>();
-    for (const { id, leg } of legs()) {
-      if (leg?.state.kind !== 'prepared') continue;
-      const { log } = leg.state;
-      if (isDue(id, leg) && !busy.has(log)) due.add(log);
-    }
+    for (const [log, due] of findDue(nowMs)) if (!busy.has(log)) void askAll(log, due);
     for (const [id, { seenIn }] of backOffs) if (seenIn !== sweeps) backOffs.delete(id);
-    for (const log of due) void askAll(log);
+    // Where very many are in doubt, the bank has better things to do.
+    const tookMs = clock.monotonicMs() - nowMs;
+    cancelSweep = clock.after(Math.max(SWEEP_INTERVAL_MS, tookMs / SWEEP_SHARE_MAX), sweep);
   }
 
-  /** Whether a leg in doubt is to be asked about now. */
-  function dueNow(): (id: TransferId, leg: LegRecord) => boolean {
-    const nowMs = clock.monotonicMs();
+  /** By log, the legs that are to be asked about now. */
+  function findDue(nowMs: number): Map<LogId, KnownLeg[]> {
     const wallMs = clock.nowMs();
     const firstMs = Math.max(delayMs, Math.min(2 * usualMs, FIRST_DELAY_MAX_MS));
-    return (id, { preparedAtMs = -Infinity }) => {
-      const backOff = backOffs.size === 0 ? undefined : backOffs.get(id);
-      // The clock may have gone back since.
-      if (backOff === undefined) return Math.abs(wallMs - preparedAtMs) >= firstMs;
-      backOff.seenIn = sweeps;
-      return backOff.nextAtMs <= nowMs;
-    };
+    const found = new Map<LogId, KnownLeg[]>();
+    for (const known of legs()) {
+      if (known.leg?.state.kind !== 'prepared') continue;
+      const { state: { log, attempt }, preparedAtMs = -Infinity } = known.leg;
+      const backOff = backOffs.size === 0 ? undefined : backOffs.get(known.id);
+      if (backOff !== undefined && backOff.log === log && backOff.attempt === attempt) {
+        backOff.seenIn = sweeps;
+        if (backOff.nextAtMs > nowMs) continue;
+      } else {
+        const waitedMs = wallMs - preparedAtMs;
+        // Less than nothing: the clock has gone back since.
+        if (waitedMs >= 0 && waitedMs < firstMs) continue;
+      }
+      const due = found.get(log);
+      if (due === undefined) found.set(log, [known]);
+      else due.push(known);
+    }
+    return found;
   }
 
-  /** One call after the other, until nothing of this log is due. */
-  async function askAll(log: LogId): Promise<void> {
+  /** One call after the other. */
+  async function askAll(log: LogId, due: readonly KnownLeg[]): Promise<void> {
     busy.add(log);
     try {
-      for (let batch = takeDue(log); batch.length > 0 && !stopped; batch = takeDue(log)) await round(log, batch);
+      for (let from = 0; from < due.length && !stopped; from += INQUIRIES_PER_CALL_MAX) {
+        const batch = take(log, due.slice(from, from + INQUIRIES_PER_CALL_MAX));
+        if (batch.length > 0) await round(log, batch);
+      }
     } catch (error) {
       onFailure(log, error);
     } finally {
@@ -109,16 +123,17 @@ export function createInquirer({ clock, legs, ask, decide, onFailure, delayMs = 
     }
   }
 
-  /** Legs to ask about now, as many as fit into a call; each is due again after its back-off. */
-  function takeDue(log: LogId): DoubtfulLeg[] {
+  /** Those that are still in doubt; each is due again after its back-off. */
+  function take(log: LogId, due: readonly KnownLeg[]): DoubtfulLeg[] {
     const nowMs = clock.monotonicMs();
-    const isDue = dueNow();
     const batch: DoubtfulLeg[] = [];
-    for (const { id, leg } of legs()) {
-      if (leg?.state.kind !== 'prepared' || leg.state.log !== log || leg.terms === undefined || !isDue(id, leg)) continue;
-      const waitsMs = backOffs.get(id)?.delayMs ?? delayMs;
-      backOffs.set(id, { log, nextAtMs: nowMs + waitsMs, delayMs: Math.min(waitsMs * 2, delayMaxMs), seenIn: sweeps });
-      if (batch.push({ id, log, attempt: leg.state.attempt, fingerprint: leg.state.fingerprint, terms: leg.terms }) === INQUIRIES_PER_CALL_MAX) break;
+    for (const { id, leg } of due) {
+      if (leg?.state.kind !== 'prepared' || leg.state.log !== log || leg.terms === undefined) continue;
+      const { state: { attempt, fingerprint }, terms } = leg;
+      const before = backOffs.get(id);
+      const waitMs = before?.log === log && before.attempt === attempt ? before.delayMs : delayMs;
+      backOffs.set(id, { log, attempt, nextAtMs: nowMs + waitMs, delayMs: Math.min(waitMs * 2, delayMaxMs), seenIn: sweeps });
+      batch.push({ id, log, attempt, fingerprint, terms });
     }
     return batch;
   }

@@ -40,7 +40,7 @@ export interface ParticipantOptions {
   readonly clock: Clock;
   /** Decisions of a call have ended the doubt about so many legs, the first of which had waited for so long. Told after the write that made it so. */
   readonly onEnded: (legs: number, waitedMs: number) => void;
-  /** Told of each write, with how many legs and decisions it is about. */
+  /** Told before each write how many legs and decisions it is about. */
   readonly onWrite?: ((items: number) => void) | undefined;
   /** An invariant of the protocol is broken: somebody decided against a durable vote. */
   readonly onAlarm: (alarm: { id: TransferId; log: LogId; rule: string }) => void;

@@ -196,11 +196,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'prepared-is-not-asked-about', file: INQUIRER, breaks: 'A bank that has waited asks',
-    find: 'if (backOff === undefined) return Math.abs(wallMs - preparedAtMs) >= firstMs;', replace: 'if (backOff === undefined) return Math.abs(wallMs - preparedAtMs) >= firstMs * 1e9;',
+    find: 'if (waitedMs >= 0 && waitedMs < firstMs) continue;', replace: 'if (waitedMs >= 0 && waitedMs < firstMs * 1e9) continue;',
   },
   {
     name: 'inquirer-waits-for-a-clock-that-went-back', file: INQUIRER, breaks: 'Nothing stays in doubt once everything is up, whatever the clocks say',
-    find: 'Math.abs(wallMs - preparedAtMs)', replace: '(wallMs - preparedAtMs)',
+    find: 'if (waitedMs >= 0 && waitedMs < firstMs) continue;', replace: 'if (waitedMs < firstMs) continue;',
   },
   {
     name: 'row-not-obeyed-by-runtime', file: COORDINATOR, breaks: 'The rows of a batch belong to its proposals, in order',

@@ -210,7 +210,12 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
       return disk.legs.get(id);
     },
     preparedLegs: () => prepared().sort((one, other) => (one.id < other.id ? -1 : 1)),
-    legsInDoubt: () => prepared().map((leg) => ({ id: leg.id, leg })),
+    legsInDoubt: () => prepared().map(({ id }) => ({
+      id,
+      get leg() {
+        return disk.legs.get(id);
+      },
+    })),
     inDoubt() {
       const since = prepared().map(({ preparedAtMs }) => preparedAtMs);
       return { legs: since.length, oldestPreparedAtMs: since.length === 0 ? undefined : Math.min(...since) };
