@@ -1,11 +1,14 @@
 // The accounts of a bank's store, with a bounded cache in front.
 //
-// What an account holds and expects stands in no row: it is the sum of its prepared legs, which start-up adds up and the cache carries on.
+// What an account holds and expects stands in no row: it is the sum of its prepared legs, which start-up adds up and the cache carries on. Its row may
+// be behind its entries, too: see late-accounts.ts.
 
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { Account } from '@strife/ledger';
 import type { TransferId } from '@strife/two-phase-commit';
+import { newestTransfers } from './account-heads.ts';
 import { blobToId, writeId } from './ids.ts';
+import { openLateAccounts, type LateLimits } from './late-accounts.ts';
 import type { PreparedEntry } from './prepared-legs.ts';
 import type { StoreFile } from './store-file.ts';
 
@@ -29,13 +32,18 @@ export interface AccountRow {
   account: Account;
   /** The seq of its newest entry. */
   lastEntry: number | null;
-  /** The newest transfer that it pays. What is stored may be an earlier one, where all that follow are legs without a row: see `newestTransfers`. */
+  /** The newest transfer that it pays. What is stored may be an earlier one: see account-heads.ts. */
   lastTransfer: TransferId | null;
-  /** What the write that is under way has done to it: `changed` is what must be stored. */
-  fate: 'untouched' | 'touched' | 'changed';
+  /** What the write that is under way has done to it. */
+  fate: 'untouched' | Fate;
+  /** Its row in the table does not show its last entry. */
+  isLate: boolean;
   /** Whether it was asked for since the cache last looked for room. */
   isRecent: boolean;
 }
+
+/** `entered`: it has new entries, which its row need not show yet; `stored`: its row must show it as it is. Each includes those before it. */
+export type Fate = 'touched' | 'entered' | 'stored';
 
 export interface AccountTable {
   byName(kind: Account['kind'], name: string): AccountRow | undefined;
@@ -43,16 +51,18 @@ export interface AccountTable {
   nextId(): number;
   /** Inside a write. */
   insert(row: AccountRow): void;
-  /** Inside a write: the row is changed, or about to be; `isStored` when that must be seen in its table. It stays in memory until `save`. */
-  touch(row: AccountRow, isStored: boolean): void;
+  /** Inside a write: the row is changed, or about to be. It stays in memory until `save`. */
+  touch(row: AccountRow, fate: Fate): void;
   /** Inside a write, after all changes. Fails for an account below its floor. Never writes `frozen`, nor what never changes. */
   save(): void;
+  /** Inside a write, the last one: all rows show their accounts as they are. */
+  saveAll(): void;
   /** Inside a write. */
   setFrozen(row: AccountRow, frozen: boolean): void;
 }
 
 export function newRow(account: Account): AccountRow {
-  return { account, lastEntry: null, lastTransfer: null, fate: 'untouched', isRecent: true };
+  return { account, lastEntry: null, lastTransfer: null, fate: 'untouched', isLate: false, isRecent: true };
 }
 
 const COLUMNS = 'id, kind, name, currency, posted, floor, frozen, last_entry, last_transfer';
@@ -62,18 +72,28 @@ type AccountValues = [
   lastEntry: bigint | null, lastTransfer: Uint8Array | null,
 ];
 
-/** What an account has of its prepared legs. */
-interface Holds {
+/** What the row of an account does not show. */
+interface Unshown {
   readonly held: bigint;
   readonly incoming: bigint;
   /** Undefined where what is stored is the newest. */
-  readonly lastTransfer: TransferId | undefined;
+  readonly lastTransfer: TransferId | null | undefined;
+  /** Undefined where the row shows its last entry. */
+  readonly late?: { readonly posted: bigint; readonly lastEntry: number | null } | undefined;
 }
 
-const NO_HOLDS: Holds = { held: 0n, incoming: 0n, lastTransfer: undefined };
+const NOTHING: Unshown = { held: 0n, incoming: 0n, lastTransfer: undefined };
 
-/** @param prepared all legs in doubt */
-export function openAccountTable(store: StoreFile, prepared: readonly PreparedEntry[], cachedMax = ACCOUNTS_CACHED_MAX): AccountTable {
+export interface AccountTableOptions extends LateLimits {
+  /** All legs in doubt. */
+  readonly prepared: readonly PreparedEntry[];
+  /** The seq of the last entry of all. */
+  readonly lastEntry: () => number;
+  readonly cachedMax?: number | undefined;
+}
+
+/** The rows must show all entries: see `catchUp`. */
+export function openAccountTable(store: StoreFile, { prepared, lastEntry: lastOfAll, cachedMax = ACCOUNTS_CACHED_MAX, ...limits }: AccountTableOptions): AccountTable {
   /** All that is cached, by id. */
   const cached = new Map<number, AccountRow>();
   const internalMax = Math.min(cachedMax, INTERNAL_CACHED_MAX);
@@ -84,22 +104,17 @@ export function openAccountTable(store: StoreFile, prepared: readonly PreparedEn
   const insert = store.prepare(`INSERT INTO accounts (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const update = store.prepare('UPDATE accounts SET posted = ?, last_entry = ?, last_transfer = ? WHERE id = ?');
   const updateFrozen = store.prepare('UPDATE accounts SET frozen = ? WHERE id = ?');
+  const late = openLateAccounts(store, limits);
   const [maxId] = store.prepare('SELECT coalesce(max(id), 0) FROM accounts').get() as unknown as [number];
   let lastId = maxId;
   let touched: AccountRow[] = [];
   const key = new Uint8Array(16);
   /** Of the accounts that are not cached. */
-  const holds = holdsOf(prepared, newestTransfers(prepared, storedTransfer), (name) => {
+  const unshown = holdsOf(prepared, newestTransfers(store, prepared), (name) => {
     const values = selectByName.get(ACCOUNT_KINDS.clearing, name) as unknown as AccountValues | undefined;
     if (values === undefined) throw new Error(`prepared legs with ${name}, for which there is no clearing account`);
     return Number(values[0]);
   });
-
-  function storedTransfer(id: number): TransferId | null {
-    const values = selectById.get(id) as unknown as AccountValues | undefined;
-    const lastTransfer = values?.[8] ?? null;
-    return lastTransfer && blobToId(lastTransfer);
-  }
 
   /** For statements, which copy what they are given. */
   function keyOf(id: TransferId | null): Uint8Array | null {
@@ -108,23 +123,24 @@ export function openAccountTable(store: StoreFile, prepared: readonly PreparedEn
     return key;
   }
 
-  function forget({ account: { id, held, incoming }, lastTransfer }: AccountRow): void {
+  function forget({ account: { id, posted, held, incoming }, lastEntry, lastTransfer, isLate }: AccountRow): void {
     cached.delete(id);
-    // An account whose newest transfer is not stored has something held for it.
-    if (held !== 0n || incoming !== 0n) holds.set(id, { held, incoming, lastTransfer: lastTransfer ?? undefined });
+    // An account whose newest transfer is not stored has something held for it, or is late.
+    if (isLate) unshown.set(id, { held, incoming, lastTransfer, late: { posted, lastEntry } });
+    else if (held !== 0n || incoming !== 0n) unshown.set(id, { held, incoming, lastTransfer: lastTransfer ?? undefined });
   }
 
   function load(statement: StatementSync, ...key: SQLInputValue[]): AccountRow | undefined {
     const values = store.read(() => statement.get(...key)) as unknown as AccountValues | undefined;
     if (values === undefined) return undefined;
-    const row = readRow(values, holds.get(Number(values[0])) ?? NO_HOLDS);
+    const row = readRow(values, unshown.get(Number(values[0])) ?? NOTHING);
     remember(row);
     return row;
   }
 
   function remember(row: AccountRow): void {
     const { id, kind } = row.account;
-    holds.delete(id);
+    unshown.delete(id);
     named[kind].add(row);
     cached.set(id, row);
   }
@@ -132,6 +148,37 @@ export function openAccountTable(store: StoreFile, prepared: readonly PreparedEn
   function requireSound({ id, posted, held, incoming, floor }: Account): void {
     if (held < 0n || incoming < 0n) throw new Error(`account ${id} would hold ${held} and expect ${incoming}: more was released than was held`);
     if (floor !== null && posted - held < floor) throw new Error(`account ${id} would have ${posted - held} available, below its floor of ${floor}`);
+  }
+
+  // By `get`: `run` makes an object that says how many rows changed, which costs a tenth of the statement.
+  function saveRow(row: AccountRow): void {
+    update.get(row.account.posted, row.lastEntry, keyOf(row.lastTransfer), row.account.id);
+    row.isLate = false;
+  }
+
+  function saveTouched(): void {
+    for (const row of touched) {
+      requireSound(row.account);
+      if (row.fate === 'stored') {
+        saveRow(row);
+      } else if (row.fate === 'entered' && !row.isLate) {
+        row.isLate = true;
+        late.add(row.account.id);
+      }
+      row.fate = 'untouched';
+    }
+    touched = [];
+  }
+
+  function saveLate(id: number): void {
+    const row = cached.get(id);
+    if (row?.isLate === true) saveRow(row);
+    const rest = row === undefined ? unshown.get(id) : undefined;
+    if (rest?.late === undefined) return;
+    const { held, incoming, lastTransfer = null } = rest;
+    update.get(rest.late.posted, rest.late.lastEntry, keyOf(lastTransfer), id);
+    if (held === 0n && incoming === 0n) unshown.delete(id);
+    else unshown.set(id, { held, incoming, lastTransfer });
   }
 
   return {
@@ -150,20 +197,18 @@ export function openAccountTable(store: StoreFile, prepared: readonly PreparedEn
       insert.run(id, ACCOUNT_KINDS[kind], name, currency, posted, floor, Number(frozen), lastEntry, keyOf(lastTransfer));
       remember(row);
     },
-    touch(row, isStored) {
+    touch(row, fate) {
       if (row.fate === 'untouched') touched.push(row);
-      if (isStored) row.fate = 'changed';
-      else if (row.fate === 'untouched') row.fate = 'touched';
+      if (row.fate !== 'stored' && fate !== 'touched') row.fate = fate;
+      else if (row.fate === 'untouched') row.fate = fate;
     },
     save() {
-      for (const row of touched) {
-        const { account, lastEntry, lastTransfer, fate } = row;
-        requireSound(account);
-        // By `get`: `run` makes an object that says how many rows changed, which costs a tenth of the statement.
-        if (fate === 'changed') update.get(account.posted, lastEntry, keyOf(lastTransfer), account.id);
-        row.fate = 'untouched';
-      }
-      touched = [];
+      saveTouched();
+      late.due(lastOfAll()).forEach(saveLate);
+    },
+    saveAll() {
+      saveTouched();
+      late.rest(lastOfAll()).forEach(saveLate);
     },
     setFrozen(row, frozen) {
       updateFrozen.run(Number(frozen), row.account.id);
@@ -213,31 +258,11 @@ function openNames(max: number, onForgotten: (row: AccountRow) => void): Names {
   };
 }
 
-/**
- * By account, the newest transfer that it pays, where legs without a row come after the one that is stored: preparing those does not write the
- * account. Each leg names the one before, so they are found by going on from what is stored.
- */
-function newestTransfers(prepared: readonly PreparedEntry[], storedTransfer: (accountId: number) => TransferId | null): Map<number, TransferId> {
-  const following = new Map<string, TransferId>();
-  const payers = new Set<number>();
-  for (const { id, leg, previous, row } of prepared) {
-    if (row === undefined || leg?.terms?.side === 'credit' || typeof leg?.accountId !== 'number') continue;
-    payers.add(leg.accountId);
-    following.set(`${leg.accountId} ${previous ?? ''}`, id);
-  }
-  const newest = new Map<number, TransferId>();
-  for (const payer of payers) {
-    let last = following.get(`${payer} ${storedTransfer(payer) ?? ''}`);
-    for (; last !== undefined; last = following.get(`${payer} ${last}`)) newest.set(payer, last);
-  }
-  return newest;
-}
-
 /** By account: the payer's or payee's, and the clearing account's between the two. */
-function holdsOf(prepared: readonly PreparedEntry[], newest: ReadonlyMap<number, TransferId>, clearingId: (name: string) => number): Map<number, Holds> {
-  const holds = new Map<number, Holds>();
+function holdsOf(prepared: readonly PreparedEntry[], newest: ReadonlyMap<number, TransferId>, clearingId: (name: string) => number): Map<number, Unshown> {
+  const holds = new Map<number, Unshown>();
   const add = (id: number, held: bigint, incoming: bigint): void => {
-    const before = holds.get(id) ?? NO_HOLDS;
+    const before = holds.get(id) ?? NOTHING;
     holds.set(id, { held: before.held + held, incoming: before.incoming + incoming, lastTransfer: newest.get(id) });
   };
   const clearingIds = new Map<string, number>();
@@ -253,15 +278,16 @@ function holdsOf(prepared: readonly PreparedEntry[], newest: ReadonlyMap<number,
   return holds;
 }
 
-function readRow(values: AccountValues, { held, incoming, lastTransfer: newest }: Holds): AccountRow {
+function readRow(values: AccountValues, { held, incoming, lastTransfer: newest, late }: Unshown): AccountRow {
   const [id, kindNumber, name, currency, posted, floor, frozen, lastEntry, lastTransfer] = values;
   const kind = KIND_NAMES[Number(kindNumber)];
   if (kind === undefined) throw new Error(`account ${id} of kind ${kindNumber}`);
   return {
-    account: { id: Number(id), kind, name, currency, posted, held, incoming, floor, frozen: frozen !== 0n },
-    lastEntry: lastEntry === null ? null : Number(lastEntry),
-    lastTransfer: newest ?? (lastTransfer && blobToId(lastTransfer)),
+    account: { id: Number(id), kind, name, currency, posted: late === undefined ? posted : late.posted, held, incoming, floor, frozen: frozen !== 0n },
+    lastEntry: late !== undefined ? late.lastEntry : lastEntry === null ? null : Number(lastEntry),
+    lastTransfer: newest === undefined ? lastTransfer && blobToId(lastTransfer) : newest,
     fate: 'untouched',
+    isLate: late !== undefined,
     isRecent: true,
   };
 }

@@ -63,8 +63,8 @@ export function openDeposits({ store, accounts, entries, rules, nowMs, equity }:
     if (reason !== undefined) return { kind: 'declined', reason };
     const movement = rules.deposit(from.account, to.account, amount);
     store.write(() => {
-      accounts.touch(from, true);
-      accounts.touch(to, true);
+      accounts.touch(from, 'entered');
+      accounts.touch(to, 'entered');
       post(key, from, to, movement);
       accounts.save();
     });

@@ -19,6 +19,8 @@ export interface EntryRow {
 
 export interface EntryTable {
   find(seq: number): EntryRow | undefined;
+  /** Of all entries; 0 for none. */
+  lastSeq(): number;
   /** Inside a write. Returns the new entry's seq; seqs only grow. */
   append(entry: Entry, transferId: TransferId | null, atMs: number, previous: number | null): number;
 }
@@ -36,6 +38,7 @@ export function openEntryTable(store: StoreFile): EntryTable {
       const values = store.read(() => select.get(seq)) as unknown as SQLOutputValue[] | undefined;
       return values && readEntry(values);
     },
+    lastSeq: () => lastSeq,
     append({ accountId, amountMinor, postedMinor }, transferId, atMs, previous) {
       if (transferId !== null && transferId !== keyed) writeId(transferId, key);
       keyed = transferId;

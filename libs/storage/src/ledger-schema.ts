@@ -1,12 +1,13 @@
 // A bank's store: accounts, users, legs, entries, deposits, login sessions.
 //
 // The large tables have no secondary index. History hangs on chains instead: an account points at its last entry and at the last
-// transfer it pays (but for those that are only in `prepared`, which start-up finds from there), and each of those points at the account's one before.
-// Writing an entry is then a pure append.
+// transfer it pays (but for those in `prepared` and those that its later entries lead to, which start-up finds from there), and each of those points at the
+// account's one before.
+// Writing an entry is then a pure append. The account's row is written later, for many payments at once: an account is its row and its entries after that.
+// The view `current_accounts` is that rule.
 //
 // A leg is written into the table of legs once, when it ends; until then it stands in `prepared`, but for what is prepared under an id that has a row, or
-// taken over. One rule says what holds, also after a crash and
-// for other programs: the state of a leg is its row in `legs`; without one, it is what `prepared` says. The view `all_legs` is that rule.
+// taken over. One rule says what holds, also after a crash and for other programs: the state of a leg is its row in `legs`; without one, it is what `prepared` says. The view `all_legs` is that rule.
 
 import { STARTS_SCHEMA } from './process-starts.ts';
 import type { StoreKind } from './store-file.ts';
@@ -162,6 +163,25 @@ export const BANK_STORE: StoreKind = {
       UNION ALL
       SELECT id, state, attempt, log, fingerprint, side, account_id, payer, payee, peer, currency, amount, memo, deadline_ms, reason, prepared_at_ms,
         ended_at_ms, previous FROM prepared_legs;
+    `,
+    // The row of an account is no longer written with each payment: what it does not show is in its entries.
+    `
+    CREATE TABLE accounts_shown (
+      only INTEGER PRIMARY KEY CHECK (only = 1),
+      up_to INTEGER NOT NULL           -- entries.seq: each account's row shows at least its entries up to this one
+    ) STRICT;
+    INSERT INTO accounts_shown SELECT 1, coalesce(max(seq), 0) FROM entries;
+
+    -- Accounts as they are, but for last_transfer, which may be behind transfers that ended or are in doubt.
+    CREATE VIEW current_accounts AS
+      SELECT accounts.id, kind, name, currency, accounts.posted + coalesce(late.amount, 0) AS posted, floor, frozen,
+        coalesce(late.seq, last_entry) AS last_entry, last_transfer
+      FROM accounts LEFT JOIN (
+        SELECT entries.account_id, sum(entries.amount) AS amount, max(entries.seq) AS seq
+        FROM entries JOIN accounts ON accounts.id = entries.account_id
+        WHERE entries.seq > (SELECT up_to FROM accounts_shown) AND entries.seq > coalesce(accounts.last_entry, 0)
+        GROUP BY entries.account_id
+      ) AS late ON late.account_id = accounts.id;
     `,
   ],
 };

@@ -123,7 +123,7 @@ describe('the books of an older program', () => {
     advance(store, 'settle', [payment(7, 'alpha/alice', 'beta/bob', 30n)]);
     expect([store.transfer(idOf(7)), store.account('customer', 'alice')]).toMatchObject([{ state: { kind: 'committed' } }, { posted: 70n, held: 1n }]);
     store.close();
-    expect(withSchema1).toThrow('is at schema version 5, made by a newer program; expected version 1 or older');
+    expect(withSchema1).toThrow('is at schema version 6, made by a newer program; expected version 1 or older');
     const again = openBank(file, 'alpha');
     expect(again.sessions.find('s')).toEqual(session);
     expect(again.preparedLegs().map(({ id }) => id)).toEqual([idOf(1)]);

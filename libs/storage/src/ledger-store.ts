@@ -2,12 +2,14 @@
 
 import type { Account, DeclineReason, Entry, Money, deposit, mayCredit, mayDebit } from '@strife/ledger';
 import type { AccountName, LegState, LegTerms, TransferId } from '@strife/two-phase-commit';
+import { catchUp } from './account-heads.ts';
 import { newRow, openAccountTable, type AccountRow, type AccountTable } from './account-table.ts';
 import { openDeposits } from './deposits.ts';
 import { openEntryTable, type EntryTable } from './entry-table.ts';
 import { openHistory } from './history.ts';
 import { BANK_STORE } from './ledger-schema.ts';
 import type { LegAttempt } from './leg-attempts.ts';
+import type { LateLimits } from './late-accounts.ts';
 import { openLegTable, type KnownLeg, type LegTable } from './leg-table.ts';
 import type { BookedLeg, OpenBooks } from './open-books.ts';
 import { openProcessStarts, type ProcessStarts } from './process-starts.ts';
@@ -16,7 +18,7 @@ import type { StoreFailedError } from './store-error.ts';
 import { openStoreFile, type StoreFile } from './store-file.ts';
 import { openUsers } from './users.ts';
 
-export interface LedgerStoreOptions {
+export interface LedgerStoreOptions extends LateLimits {
   readonly file: string;
   /** The bank's name; an existing file must be this bank's. */
   readonly bank: string;
@@ -132,10 +134,12 @@ export function openLedgerStore(options: LedgerStoreOptions): LedgerStore {
   return openStoreFile({ file, kind: BANK_STORE, name: { required: bank }, onFatal }, (store) => buildStore(store, options));
 }
 
-function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, preparedKeptMax }: LedgerStoreOptions): LedgerStore {
+function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, preparedKeptMax, accountsLateMax, entriesLateMax }: LedgerStoreOptions): LedgerStore {
   const legs = openLegTable(store, preparedKeptMax);
-  const accounts = openAccountTable(store, legs.inDoubt(), accountsCachedMax);
+  const prepared = legs.inDoubt();
+  catchUp(store, prepared);
   const entries = openEntryTable(store);
+  const accounts = openAccountTable(store, { prepared, lastEntry: entries.lastSeq, cachedMax: accountsCachedMax, accountsLateMax, entriesLateMax });
 
   const starts = openProcessStarts(store, nowMs());
   const write = openWrites({ store, accounts, legs, entries });
@@ -159,7 +163,9 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, prepar
     deposit: (id, account, amount) => deposits.deposit(id, account, amount),
     close() {
       try {
-        if (store.usable) starts.stop(nowMs());
+        if (!store.usable) return;
+        store.write(() => accounts.saveAll());
+        starts.stop(nowMs());
       } finally {
         store.close();
       }
@@ -188,7 +194,7 @@ function openWrites({ store, accounts, legs, entries }: Tables): <T>(work: (book
 
   /** Kept in memory from now on until the write ends, so that there is one row of it. */
   function pinned(row: AccountRow): AccountRow {
-    accounts.touch(row, false);
+    accounts.touch(row, 'touched');
     return row;
   }
 
@@ -226,16 +232,19 @@ function openWrites({ store, accounts, legs, entries }: Tables): <T>(work: (book
   };
 
   function append(row: AccountRow, entry: Entry, id: TransferId): void {
-    accounts.touch(row, true);
+    accounts.touch(row, 'entered');
     row.lastEntry = entries.append(entry, id, nowMs, row.lastEntry);
   }
 
-  /** What is stored of an account may be behind legs without a row only: once the leg of a payer has one, its account must be written, too. */
+  /**
+   * What is stored of a payer may be behind legs that are in `prepared`, and behind those that its entries lead to: once any other leg has a row, its
+   * account must be written, too.
+   */
   function pointAt(leg: StoredLeg | undefined): void {
     if (leg?.terms === undefined || leg.terms.side === 'credit' || leg.accountId === null) return;
     const row = accounts.byId(leg.accountId);
     if (row === undefined) throw new Error(`account ${leg.accountId} is not in the books`);
-    accounts.touch(row, true);
+    accounts.touch(row, leg.state.kind === 'committed' ? 'entered' : 'stored');
   }
 
   return (work, atMs) => {

@@ -74,7 +74,7 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
   let greatestRow = readGreatest();
   /** Of all ids that are stored or were asked for to be written. A greater one is not looked up, and a new one that begins with its time (UUIDv7) mostly is greater. */
   let greatest = greatestRow;
-  /** Whether the write that is under way prepared a leg that nobody looked up. */
+  /** Whether the write that is under way prepared a leg that has no row. */
   let hasNew = false;
   /** Filled anew for each statement, which copies what it is given. */
   const key = new Uint8Array(16);

@@ -38,7 +38,7 @@ export interface PreparedLegs {
   add(entry: PreparedEntry): void;
   /** Inside a write: the leg has a row in the table of legs from now on. */
   remove(entry: PreparedEntry): void;
-  /** Inside a write, as the last thing: makes durable what was added and removed. Returns the legs that were moved out. */
+  /** Inside a write, after all legs: makes durable what was added and removed. Returns the legs that were moved out. */
   flush(nowMs: number): readonly StoredLeg[];
 }
 

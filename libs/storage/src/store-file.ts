@@ -12,14 +12,14 @@ import { resyncAfterCrash } from './wal-resync.ts';
 /** How long opening waits for readers, such as an audit, to let go. */
 const BUSY_TIMEOUT_MS = 5_000;
 /**
- * Of a new file. Half of SQLite's own: a payment to one account of many dirties a page that no other payment does, and the log takes whole pages.
- * With less, a payment with a long memo would no longer fit into its page (SQLite's file format, "index b-tree pages": 488 bytes).
+ * Of a new file; SQLite's own. With half of it a log takes fewer bytes and more system calls, with twice of it too many bytes where each payment dirties
+ * an account's page of its own.
  */
-const PAGE_BYTES = 2048;
-/** The log is copied into the main file once it holds this many pages (64 MiB): fewer, larger checkpoints. */
-const WAL_CHECKPOINT_PAGES = (64 * 1024 * 1024) / PAGE_BYTES;
-/** What is left of it when the owner copies the rest (1 MiB). */
-const WAL_REST_PAGES = (1024 * 1024) / PAGE_BYTES;
+const PAGE_BYTES = 4096;
+/** The log is copied into the main file once it has grown by so much: fewer, larger checkpoints. */
+const WAL_CHECKPOINT_BYTES = 64 * 1024 * 1024;
+/** What is left of it when the owner copies the rest. */
+const WAL_REST_BYTES = 1024 * 1024;
 /** What is kept of the log's file after a checkpoint. */
 const WAL_KEPT_BYTES = 128 * 1024 * 1024;
 /**
@@ -179,8 +179,10 @@ class OwnedStoreFile implements StoreFile {
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#beginReading = database.prepare('BEGIN');
     this.#commit = database.prepare('COMMIT');
+    // An older program may have made the file with pages of another size.
+    const pageBytes = pragma(database, 'page_size');
     this.#checkpointer = openCheckpointer({
-      path, database, everyPages: WAL_CHECKPOINT_PAGES, shortPages: WAL_REST_PAGES, onFailure: (error) => void this.#fail('copying the log', error),
+      path, database, everyPages: WAL_CHECKPOINT_BYTES / pageBytes, shortPages: WAL_REST_BYTES / pageBytes, onFailure: (error) => void this.#fail('copying the log', error),
     });
   }
 
@@ -367,7 +369,7 @@ function storedName(database: DatabaseSync): string {
   return String(database.prepare('SELECT name FROM identity').get()?.['name']);
 }
 
-function pragma(database: DatabaseSync, name: 'application_id' | 'user_version'): number {
+function pragma(database: DatabaseSync, name: 'application_id' | 'user_version' | 'page_size'): number {
   return Number(database.prepare(`PRAGMA ${name}`).get()?.[name]);
 }
 

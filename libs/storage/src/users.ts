@@ -77,7 +77,7 @@ export function openUsers({ store, accounts, deposits, rules, equity }: UsersOpt
       const row = newRow(account);
       if (movement !== undefined) {
         const from = equity(account.currency);
-        accounts.touch(from, true);
+        accounts.touch(from, 'entered');
         deposits.post(null, from, row, movement);
       }
       accounts.insert(row);

@@ -190,6 +190,11 @@ describe('auditStores', () => {
       expect(found()).toEqual(['1: an account does not point at its last entry at alpha [alpha/alice]']);
     });
 
+    it.each(['DELETE FROM accounts_shown', 'UPDATE accounts_shown SET up_to = up_to + 1', 'UPDATE accounts_shown SET up_to = -1'])('names a bank where it is not known which entries the accounts show: %s', (sql) => {
+      tamper(alpha, sql);
+      expect(found()).toContain('1: which entries the accounts show is not known at alpha [alpha]');
+    });
+
     it('names an entry whose balance does not follow', () => {
       tamper(alpha, `UPDATE entries SET posted = posted + 1 WHERE transfer_id = ${blob(3)} AND amount < 0`);
       expect(found()).toContain("1: an entry's balance is not the one before plus its amount at alpha [alpha/alice]");

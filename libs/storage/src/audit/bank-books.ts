@@ -15,7 +15,8 @@ interface BookAccount {
   readonly currency: string;
   readonly posted: bigint;
   readonly floor: bigint | null;
-  readonly lastEntry: bigint | null;
+  /** What its row shows, at least up to the entry that all rows show. */
+  readonly shown: { readonly posted: bigint; readonly lastEntry: bigint | null };
   /** For people: `alpha/alice`, `alpha/clearing/beta/EUR`. */
   readonly label: string;
 }
@@ -100,23 +101,33 @@ const KIND_NAMES = new Map(Object.entries(ACCOUNT_KINDS).map(([kind, number]) =>
 const ACCOUNT_COLUMNS = 'id, kind, name, currency, posted, floor, last_entry';
 
 function* readAccounts(snapshot: Snapshot): Generator<BookAccount> {
-  for (const row of snapshot.rows(`SELECT ${ACCOUNT_COLUMNS} FROM accounts ORDER BY id`)) yield readAccount(snapshot.name, row);
+  const late = lateAmounts(snapshot);
+  for (const row of snapshot.rows(`SELECT ${ACCOUNT_COLUMNS} FROM accounts ORDER BY id`)) yield readAccount(snapshot.name, row, late);
 }
 
-function readAccount(bank: string, row: readonly unknown[]): BookAccount {
+/** By account, what its entries since its row add up to: as many accounts as a bank lets wait. */
+function lateAmounts(snapshot: Snapshot): ReadonlyMap<bigint, bigint> {
+  return new Map(snapshot.rows(`
+    SELECT entries.account_id, sum(entries.amount) FROM entries JOIN accounts ON accounts.id = entries.account_id
+    WHERE entries.seq > (SELECT up_to FROM accounts_shown) AND entries.seq > coalesce(accounts.last_entry, 0)
+    GROUP BY entries.account_id`) as Iterable<readonly [bigint, bigint]>);
+}
+
+function readAccount(bank: string, row: readonly unknown[], late: ReadonlyMap<bigint, bigint>): BookAccount {
   const [id, kindNumber, name, currency, posted, floor, lastEntry] = row as [bigint, bigint, string, string, bigint, bigint | null, bigint | null];
   const kind = KIND_NAMES.get(kindNumber) ?? 'customer';
   const label = kind === 'customer' ? `${bank}/${name}` : `${bank}/${kind}/${name}`;
-  return { id: Number(id), kind, name, currency, posted, floor, lastEntry, label };
+  return { id: Number(id), kind, name, currency, posted: posted + (late.get(id) ?? 0n), floor, shown: { posted, lastEntry }, label };
 }
 
 function findAccounts(snapshot: Snapshot): { byId(id: number): BookAccount | undefined; customerId(name: string): number | undefined } {
+  const late = lateAmounts(snapshot);
   const byId = snapshot.lookup(`SELECT ${ACCOUNT_COLUMNS} FROM accounts WHERE id = ?`);
   const byName = snapshot.lookup(`SELECT id FROM accounts WHERE kind = ${ACCOUNT_KINDS.customer} AND name = ?`);
   return {
     byId(id) {
       const row = byId(id);
-      return row && readAccount(snapshot.name, row);
+      return row && readAccount(snapshot.name, row, late);
     },
     customerId(name) {
       const row = byName(name);
@@ -127,10 +138,21 @@ function findAccounts(snapshot: Snapshot): { byId(id: number): BookAccount | und
 
 type ChainEntry = [accountId: bigint, seq: bigint, amount: bigint, posted: bigint, previous: bigint | null];
 
+/** How far all rows of accounts show their entries, which must be said once, and be an entry or none. */
+function proveShown(snapshot: Snapshot, report: Report): bigint {
+  const rows = [...snapshot.rows('SELECT up_to, (SELECT coalesce(max(seq), 0) FROM entries) FROM accounts_shown')] as unknown as [upTo: bigint, last: bigint][];
+  const [[upTo, last] = [0n, 0n]] = rows;
+  if (rows.length !== 1 || upTo < 0n || upTo > last) {
+    report({ invariant: 1, message: `which entries the accounts show is not known at ${snapshot.name}`, id: snapshot.name });
+  }
+  return upTo;
+}
+
 /** Replays each account's entries in the order in which they were written. SQLite sorts outside memory. */
 function openChains(snapshot: Snapshot, report: Report): { prove(account: BookAccount): void; finish(): number } {
   const bank = snapshot.name;
   const entries = snapshot.rows('SELECT account_id, seq, amount, posted, previous FROM entries ORDER BY account_id, seq')[Symbol.iterator]();
+  const shownUpTo = proveShown(snapshot, report);
   let next = advance();
   let count = 0;
 
@@ -149,10 +171,12 @@ function openChains(snapshot: Snapshot, report: Report): { prove(account: BookAc
 
   return {
     /** Accounts come in the order of their ids. */
-    prove({ id, posted, lastEntry, label }) {
+    prove({ id, posted, shown, label }) {
       const accountId = BigInt(id);
       skipTo(accountId);
       let head: { readonly seq: bigint; readonly posted: bigint } | undefined;
+      /** The last one that the row must show, or does. */
+      let seen: typeof head;
       for (; next?.[0] === accountId; next = advance()) {
         const [, seq, amount, balance, previous] = next;
         count += 1;
@@ -161,9 +185,12 @@ function openChains(snapshot: Snapshot, report: Report): { prove(account: BookAc
           report({ invariant: 1, message: `an entry's balance is not the one before plus its amount at ${bank}`, id: label });
         }
         head = { seq, posted: balance };
+        if (seq <= shownUpTo || seq === shown.lastEntry) seen = head;
       }
-      if (posted !== (head?.posted ?? 0n)) report({ invariant: 1, message: `an account's balance is not the sum of its entries at ${bank}`, id: label });
-      if (lastEntry !== (head?.seq ?? null)) report({ invariant: 1, message: `an account does not point at its last entry at ${bank}`, id: label });
+      if (shown.posted !== (seen?.posted ?? 0n) || posted !== (head?.posted ?? 0n)) {
+        report({ invariant: 1, message: `an account's balance is not the sum of its entries at ${bank}`, id: label });
+      }
+      if (shown.lastEntry !== (seen?.seq ?? null)) report({ invariant: 1, message: `an account does not point at its last entry at ${bank}`, id: label });
     },
     /** How many entries there are. */
     finish() {

@@ -9,7 +9,7 @@ import { SOURCE_FLAGS } from '../load/load-process.ts';
 import type { BooksPlan } from './make-books.ts';
 
 /** Changes when what `makeBooks` writes changes, so that what was kept is made anew. */
-const BOOKS_VERSION = 4;
+const BOOKS_VERSION = 5;
 /** What a customer and a past payment take on disk, at both banks and the gateway together; measured, and rounded up. */
 const ACCOUNT_BYTES = 600;
 const PAYMENT_BYTES = 600;

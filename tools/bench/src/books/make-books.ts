@@ -60,6 +60,7 @@ export function makeBooks(directory: string, plan: BooksPlan, passwordHash: stri
     inBulk(file, (database) => {
       openAccounts(database, plan, passwordHash);
       if (plan.pastPayments > 0) settlePayments(database, bank === PAYER_BANK ? 'debit' : 'credit', plan, logId);
+      database.exec('UPDATE accounts_shown SET up_to = (SELECT coalesce(max(seq), 0) FROM entries)');
     });
   }
   if (plan.pastPayments > 0) inBulk(files.gateway, (database) => decidePayments(database, plan));

@@ -154,7 +154,7 @@ describe('among snapshots, there is found', () => {
   it.each<[string, string, (id: string) => string, RegExp]>([
     ['a total that is wrong', 'alpha', () => "UPDATE accounts SET posted = posted + 5 WHERE kind = 0 AND name = 'ann'", /all EUR accounts of alpha together are 5 and not zero/],
     ['a deposit that nobody made', 'beta', () => "UPDATE deposits SET amount = amount + 5", /all deposits together are 1005, and 1000 were made/],
-    ['an account below its floor', 'alpha', () => "UPDATE accounts SET floor = 5000 WHERE kind = 0 AND name = 'ann'", /invariant 5: .* below the floor at alpha \(alpha\/ann\)/],
+    ['an account below its floor', 'alpha', () => "UPDATE accounts SET floor = 5000 WHERE kind = 0 AND name = 'amy'", /invariant 5: .* below the floor at alpha \(alpha\/amy\)/],
     ['a payment that the payee never got', 'beta', (id) => `DELETE FROM legs WHERE id = ${blob(id)}`, /is absent, and committed .* at alpha/],
     ['a payment that one bank released', 'beta', (id) => `UPDATE legs SET state = 2 WHERE id = ${blob(id)}`, /is aborted .*, and committed .* at alpha/],
     ['a payment that one bank declined', 'beta', (id) => `UPDATE legs SET state = 3, reason = 'payee_frozen' WHERE id = ${blob(id)}`, /is declined .*, and committed .* at alpha/],

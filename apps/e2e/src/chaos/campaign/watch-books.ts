@@ -107,7 +107,7 @@ export function watchBooks({ journal, onProblem, ...auditing }: BooksWatchOption
 function readBalances({ name: bank, file }: StoreOfService): { entries: string; balances: Record<string, string> } {
   const database = new DatabaseSync(file, { readOnly: true, timeout: 5000 });
   try {
-    const statement = database.prepare('SELECT kind, name, posted, (SELECT max(seq) FROM entries) AS entries FROM accounts');
+    const statement = database.prepare('SELECT kind, name, posted, (SELECT max(seq) FROM entries) AS entries FROM current_accounts');
     statement.setReadBigInts(true);
     const rows = statement.all() as { kind: bigint; name: string; posted: bigint; entries: bigint }[];
     return {
