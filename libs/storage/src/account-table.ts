@@ -199,8 +199,7 @@ export function openAccountTable(store: StoreFile, { prepared, lastEntry: lastOf
     },
     touch(row, fate) {
       if (row.fate === 'untouched') touched.push(row);
-      if (row.fate !== 'stored' && fate !== 'touched') row.fate = fate;
-      else if (row.fate === 'untouched') row.fate = fate;
+      if (fate === 'stored' || row.fate === 'untouched' || (fate === 'entered' && row.fate === 'touched')) row.fate = fate;
     },
     save() {
       saveTouched();

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mayReplace } from '@strife/two-phase-commit';
 import { auditStores } from './audit/audit-stores.ts';
 import { openDecisionLog } from './decision-log.ts';
-import { idOf, openBank } from './testing/bank-kit.ts';
+import { idOf, idsInDoubt, openBank } from './testing/bank-kit.ts';
 import { temporaryDirectory, type TemporaryDirectory } from './testing/temporary-directory.ts';
 import { startWriter } from './testing/writer-process.ts';
 
@@ -40,7 +40,7 @@ describe('a process killed in the middle of its writes', () => {
     expect(auditStores({ banks: [file], gateways: [] }).violations).toEqual([]);
     const store = openBank(file, 'alpha');
     const legs = Array.from({ length: (settled + 3) * BATCH }, (_, n) => store.transfer(idOf(n))).filter((leg) => leg !== undefined);
-    const counts = { prepared: store.preparedLegs().length, committed: legs.filter(({ state }) => state.kind === 'committed').length };
+    const counts = { prepared: idsInDoubt(store).length, committed: legs.filter(({ state }) => state.kind === 'committed').length };
     expect([counts.prepared % BATCH, counts.committed % BATCH]).toEqual([0, 0]);
     expect(counts.committed).toBeGreaterThanOrEqual((settled + 1) * BATCH);
     expect(legs.length).toBeGreaterThanOrEqual((prepared + 1) * BATCH);

@@ -5,7 +5,7 @@ import { hexToBlob, idToBlob } from './ids.ts';
 import { BANK_STORE } from './ledger-schema.ts';
 import { openLedgerStore } from './ledger-store.ts';
 import { openStoreFile, type StoreKind } from './store-file.ts';
-import { FINGERPRINT, LOG, advance, idOf, openBank, payment, rules } from './testing/bank-kit.ts';
+import { FINGERPRINT, LOG, advance, idOf, idsInDoubt, openBank, payment, rules } from './testing/bank-kit.ts';
 import { temporaryDirectory } from './testing/temporary-directory.ts';
 
 function failLoudly(error: Error): void {
@@ -119,14 +119,14 @@ describe('the books of an older program', () => {
     advance(store, 'prepare', [payment(1, 'alpha/alice', 'beta/bob', 1n)]);
     expect(store.attempts(idOf(1), 10)).toHaveLength(1);
     // A leg in doubt that the older program left stays where it is until it ends.
-    expect(store.preparedLegs().map(({ id }) => id)).toEqual([idOf(1), idOf(7)]);
+    expect(idsInDoubt(store)).toEqual([idOf(1), idOf(7)]);
     advance(store, 'settle', [payment(7, 'alpha/alice', 'beta/bob', 30n)]);
     expect([store.transfer(idOf(7)), store.account('customer', 'alice')]).toMatchObject([{ state: { kind: 'committed' } }, { posted: 70n, held: 1n }]);
     store.close();
     expect(withSchema1).toThrow('is at schema version 6, made by a newer program; expected version 1 or older');
     const again = openBank(file, 'alpha');
     expect(again.sessions.find('s')).toEqual(session);
-    expect(again.preparedLegs().map(({ id }) => id)).toEqual([idOf(1)]);
+    expect(idsInDoubt(again)).toEqual([idOf(1)]);
     again.close();
     directory.remove();
   });

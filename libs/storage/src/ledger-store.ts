@@ -92,15 +92,12 @@ export interface LedgerStore {
   transfer(id: TransferId): StoredLeg | undefined;
   /** What each attempt at a transfer did here, oldest first, the newest `limit` at most; empty for an unknown id. */
   attempts(id: TransferId, limit: number): LegAttempt[];
-  /** All legs in doubt, in the order of their ids. */
-  preparedLegs(): StoredLeg[];
-  /** The same in no order, and without a copy: to be gone through at once. Legs that have just ended may be among them. */
+  /** All legs in doubt, in no order and without a copy: to be gone through at once. Legs that have just ended may be among them. */
   legsInDoubt(): Iterable<BookedLeg>;
   /** How many legs are in doubt, and when the oldest of them was prepared. Reads these legs alone. */
   inDoubt(): { legs: number; oldestPreparedAtMs: number | undefined };
 
   account(kind: Account['kind'], name: string): Account | undefined;
-  accountById(id: number): Account | undefined;
 
   /** Makes durable what `work` does to the books; all of it or nothing. A failure, of `work` too, ends the store. Not inside another write. */
   write<T>(work: (books: OpenBooks) => T): T;
@@ -152,11 +149,9 @@ function buildStore(store: StoreFile, { nowMs, ledger, accountsCachedMax, prepar
     starts,
     transfer: (id) => legs.find(id),
     attempts: (id, limit) => legs.attempts(id, limit),
-    preparedLegs: () => legs.inDoubt().map(({ leg }) => leg!),
     legsInDoubt: () => legs.known(),
     inDoubt: () => legs.countInDoubt(),
     account: (kind, name) => accounts.byName(kind, name)?.account,
-    accountById: (id) => accounts.byId(id)?.account,
     write: (work) => write(work, nowMs()),
     ...openHistory({ store, accounts, legs, entries }),
     ...openUsers({ store, accounts, deposits, rules: ledger, equity }),
@@ -178,6 +173,11 @@ function insertInternal(accounts: AccountTable, kind: 'clearing' | 'equity', nam
   const row = newRow({ id: accounts.nextId(), kind, name, currency, posted: 0n, held: 0n, incoming: 0n, floor: null, frozen: false });
   accounts.insert(row);
   return row;
+}
+
+/** A balance that changes without an entry would be lost with the next crash. */
+function requireSameBalance({ account: before }: AccountRow, { posted }: Account): void {
+  if (posted !== before.posted) throw new Error(`account ${before.id} would have ${posted} in place of ${before.posted} without an entry`);
 }
 
 interface Tables {
@@ -220,14 +220,18 @@ function openWrites({ store, accounts, legs, entries }: Tables): <T>(work: (book
       if (payer !== undefined) payer.lastTransfer = leg.id;
       if (hasNewRow) pointAt(known.leg);
     },
-    move(id, debited, credited, { debited: from, credited: to, entries: own }) {
-      const debitedRow = debited as AccountRow;
-      const creditedRow = credited as AccountRow;
-      debitedRow.account = from;
-      creditedRow.account = to;
-      if (own === undefined) return;
-      append(debitedRow, own[0], id);
-      append(creditedRow, own[1], id);
+    move(id, debited, credited, after) {
+      const from = debited as AccountRow;
+      const to = credited as AccountRow;
+      if (after.entries === undefined) {
+        requireSameBalance(from, after.debited);
+        requireSameBalance(to, after.credited);
+      }
+      from.account = after.debited;
+      to.account = after.credited;
+      if (after.entries === undefined) return;
+      append(from, after.entries[0], id);
+      append(to, after.entries[1], id);
     },
   };
 
@@ -241,10 +245,10 @@ function openWrites({ store, accounts, legs, entries }: Tables): <T>(work: (book
    * account must be written, too.
    */
   function pointAt(leg: StoredLeg | undefined): void {
-    if (leg?.terms === undefined || leg.terms.side === 'credit' || leg.accountId === null) return;
+    if (leg?.terms === undefined || leg.terms.side === 'credit' || leg.accountId === null || leg.state.kind === 'committed') return;
     const row = accounts.byId(leg.accountId);
     if (row === undefined) throw new Error(`account ${leg.accountId} is not in the books`);
-    accounts.touch(row, leg.state.kind === 'committed' ? 'entered' : 'stored');
+    accounts.touch(row, 'stored');
   }
 
   return (work, atMs) => {

@@ -103,10 +103,15 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
   /** Of an id that is not in doubt. */
   function findRow(id: TransferId): StoredLeg | undefined {
     // Outside the read: a malformed id is the caller's mistake, not the end of the store.
-    writeId(id, key);
+    requireId(id);
     if (id > greatest) return undefined;
     const values = store.read(() => select.get(key));
     return values && read(values as unknown as LegValues);
+  }
+
+  /** Leaves the id in `key`. Throws RangeError for a malformed one. */
+  function requireId(id: TransferId): void {
+    writeId(id, key);
   }
 
   function forgetEnded(): void {
@@ -188,9 +193,9 @@ export function openLegTable(store: StoreFile, preparedKeptMax?: number): LegTab
     find,
     recall(id) {
       if (id > greatest) {
+        requireId(id);
         // So the next one that is not greater is looked up, be it this very one.
         greatest = id;
-        writeId(id, key);
         return learn(id, undefined);
       }
       return known.get(id) ?? learn(id, findRow(id));

@@ -23,8 +23,8 @@ const WAL_REST_BYTES = 1024 * 1024;
 /** What is kept of the log's file after a checkpoint. */
 const WAL_KEPT_BYTES = 128 * 1024 * 1024;
 /**
- * Holds the inner pages of the trees over ten million accounts, and the pages that payments in flight come back to when they settle. More would be
- * memory of this process for what the system caches anyway.
+ * Holds the inner pages of the trees over ten million accounts, and the newest pages of legs and entries. More would be memory of this process for
+ * what the system caches anyway.
  */
 const PAGE_CACHE_KIB = 32 * 1024;
 

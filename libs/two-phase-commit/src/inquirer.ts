@@ -16,10 +16,16 @@ export interface Inquirer {
   stop(): void;
 }
 
+/** What the books know of an id: undefined for nothing. */
+export interface KnownLeg {
+  readonly id: TransferId;
+  readonly leg: LegRecord | undefined;
+}
+
 export interface InquirerOptions {
   readonly clock: Clock;
   /** All legs in doubt, each once, with when it was prepared, and showing what becomes of it; others may be among them. */
-  readonly legs: () => Iterable<{ readonly id: TransferId; readonly leg: LegRecord | undefined }>;
+  readonly legs: () => Iterable<KnownLeg>;
   /** Asks any gateway that serves the log; rejects when none can be reached. */
   readonly ask: (log: LogId, inquiries: readonly (Inquiry & { deadlineMs: number })[]) => Promise<readonly InquiryAnswer[]>;
   /** Carries out what was answered; resolves when it is durable. */
@@ -61,8 +67,6 @@ interface BackOff {
   /** The last sweep that found it in doubt. */
   seenIn: number;
 }
-
-type KnownLeg = ReturnType<InquirerOptions['legs']> extends Iterable<infer Leg> ? Leg : never;
 
 export function createInquirer({ clock, legs, ask, decide, onFailure, delayMs = 200, delayMaxMs = 5000 }: InquirerOptions): Inquirer {
   const backOffs = new Map<TransferId, BackOff>();

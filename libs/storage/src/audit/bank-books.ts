@@ -55,7 +55,8 @@ export function proveBooks(snapshot: Snapshot, report: Report): Books {
   const totals = createTotals();
   const chains = openChains(snapshot, report);
   let accounts = 0;
-  for (const account of readAccounts(snapshot)) {
+  const late = lateAmounts(snapshot);
+  for (const account of readAccounts(snapshot, late)) {
     accounts += 1;
     chains.prove(account);
     totals.add(account);
@@ -65,7 +66,7 @@ export function proveBooks(snapshot: Snapshot, report: Report): Books {
     }
   }
   const entries = chains.finish();
-  const find = findAccounts(snapshot);
+  const find = findAccounts(snapshot, late);
   proveDeposits(snapshot, internal, find.byId, report);
   const clearing = [...internal.values()].filter(({ kind }) => kind === 'clearing');
   return {
@@ -100,28 +101,28 @@ function holdsOf({ label, posted, floor }: BookAccount): Holds {
 const KIND_NAMES = new Map(Object.entries(ACCOUNT_KINDS).map(([kind, number]) => [BigInt(number), kind as Account['kind']]));
 const ACCOUNT_COLUMNS = 'id, kind, name, currency, posted, floor, last_entry';
 
-function* readAccounts(snapshot: Snapshot): Generator<BookAccount> {
-  const late = lateAmounts(snapshot);
+function* readAccounts(snapshot: Snapshot, late: LateAmounts): Generator<BookAccount> {
   for (const row of snapshot.rows(`SELECT ${ACCOUNT_COLUMNS} FROM accounts ORDER BY id`)) yield readAccount(snapshot.name, row, late);
 }
 
 /** By account, what its entries since its row add up to: as many accounts as a bank lets wait. */
-function lateAmounts(snapshot: Snapshot): ReadonlyMap<bigint, bigint> {
+type LateAmounts = ReadonlyMap<bigint, bigint>;
+
+function lateAmounts(snapshot: Snapshot): LateAmounts {
   return new Map(snapshot.rows(`
     SELECT entries.account_id, sum(entries.amount) FROM entries JOIN accounts ON accounts.id = entries.account_id
     WHERE entries.seq > (SELECT up_to FROM accounts_shown) AND entries.seq > coalesce(accounts.last_entry, 0)
     GROUP BY entries.account_id`) as Iterable<readonly [bigint, bigint]>);
 }
 
-function readAccount(bank: string, row: readonly unknown[], late: ReadonlyMap<bigint, bigint>): BookAccount {
+function readAccount(bank: string, row: readonly unknown[], late: LateAmounts): BookAccount {
   const [id, kindNumber, name, currency, posted, floor, lastEntry] = row as [bigint, bigint, string, string, bigint, bigint | null, bigint | null];
   const kind = KIND_NAMES.get(kindNumber) ?? 'customer';
   const label = kind === 'customer' ? `${bank}/${name}` : `${bank}/${kind}/${name}`;
   return { id: Number(id), kind, name, currency, posted: posted + (late.get(id) ?? 0n), floor, shown: { posted, lastEntry }, label };
 }
 
-function findAccounts(snapshot: Snapshot): { byId(id: number): BookAccount | undefined; customerId(name: string): number | undefined } {
-  const late = lateAmounts(snapshot);
+function findAccounts(snapshot: Snapshot, late: LateAmounts): { byId(id: number): BookAccount | undefined; customerId(name: string): number | undefined } {
   const byId = snapshot.lookup(`SELECT ${ACCOUNT_COLUMNS} FROM accounts WHERE id = ?`);
   const byName = snapshot.lookup(`SELECT id FROM accounts WHERE kind = ${ACCOUNT_KINDS.customer} AND name = ?`);
   return {

@@ -48,6 +48,11 @@ export function putLegs(store: LedgerStore, legs: readonly (LegRecord & { readon
   });
 }
 
+/** Of the legs in doubt, in their order. */
+export function idsInDoubt(store: Pick<LedgerStore, 'legsInDoubt'>): TransferId[] {
+  return [...store.legsInDoubt()].filter(({ leg }) => leg?.state.kind === 'prepared').map(({ id }) => id).sort();
+}
+
 export function sideAt(bank: string, { from, to }: TransferBody): Side {
   if (from.bank === to.bank) return 'both';
   return from.bank === bank ? 'debit' : 'credit';

@@ -10,7 +10,7 @@ import type { Sync } from './sync.ts';
 /** The books without pages of history and sessions, which no rule of the protocol looks at. */
 export type MemoryBooks = Pick<
   LedgerStore,
-  'bank' | 'transfer' | 'preparedLegs' | 'legsInDoubt' | 'inDoubt' | 'account' | 'accountById' | 'write' | 'createUsers' | 'userHash' | 'setFrozen' | 'deposit' | 'close'
+  'bank' | 'transfer' | 'legsInDoubt' | 'inDoubt' | 'account' | 'write' | 'createUsers' | 'userHash' | 'setFrozen' | 'deposit' | 'close'
 > & {
   /** The first half of `write`: nothing is durable before `commit`, and nothing of it is seen before that. */
   begin<T>(work: (books: OpenBooks) => T): BegunWrite<T>;
@@ -120,10 +120,12 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
         known.leg = nextLeg(id, record, before, owner?.account.id ?? null, atMs);
         written.push({ before, after: known.leg });
       },
-      move(transferId, from, to, { debited, credited, entries: own = [] }) {
+      move(transferId, from, to, { debited, credited, entries: own }) {
+        const isMoved = debited.posted !== from.account.posted || credited.posted !== to.account.posted;
+        if (own === undefined && isMoved) throw new Error(`transfer ${transferId} would change a balance without an entry`);
         Object.assign(placeOf(from.account), { account: debited, isChanged: true });
         Object.assign(placeOf(to.account), { account: credited, isChanged: true });
-        entries.push(...own.map((entry) => ({ ...entry, transferId })));
+        if (own !== undefined) entries.push(...own.map((entry) => ({ ...entry, transferId })));
       },
     });
     const changed = [...accounts.values()].filter(({ isChanged }) => isChanged).map(({ account }) => account);
@@ -209,7 +211,6 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
       requireId(id);
       return disk.legs.get(id);
     },
-    preparedLegs: () => prepared().sort((one, other) => (one.id < other.id ? -1 : 1)),
     legsInDoubt: () => prepared().map(({ id }) => ({
       id,
       get leg() {
@@ -221,7 +222,6 @@ export function openMemoryBooks({ disk, nowMs, ledger, sync, onWritten }: Memory
       return { legs: since.length, oldestPreparedAtMs: since.length === 0 ? undefined : Math.min(...since) };
     },
     account: find,
-    accountById: (id) => disk.accounts[id],
     begin,
     write(work) {
       const { result, commit } = begin(work);
