@@ -72,6 +72,20 @@ describe('intentions', () => {
     expect(told).toEqual(['outage', 'recovery']);
   });
 
+  it.each([[true, 'admitted'], [false, 'PERMISSION_DENIED']])('said %s of an identity, hold for its next certificate while the authority cannot be asked, and not beyond', async (answer, outcome) => {
+    const { world, asked, admit } = start(answer);
+    const renewed = { ...GATEWAY, serial: '0B' };
+    await admit();
+    world.answer = new Error('away');
+    expect(await admit(renewed)).toBe(outcome);
+    expect(await admit(parsePeer(`${spiffeUri('gateway/g2')} serial=0B`))).toBe('UNAVAILABLE');
+    world.answer = !answer;
+    world.atMs += INTENTION_CACHE_MS;
+    await admit(renewed);
+    expect(await admit(renewed)).not.toBe(outcome);
+    expect(asked.filter((question) => question.endsWith('g1 0B'))).toHaveLength(2);
+  });
+
   it('that were never known let nobody in, and are asked for again a second later', async () => {
     const { world, admit } = start(new Error('away'));
     expect(await admit()).toBe('UNAVAILABLE');

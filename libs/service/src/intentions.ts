@@ -1,4 +1,4 @@
-// Whether an authority beside us, such as Consul, lets a peer call this service. Asked once a peer, remembered for a second.
+// Whether an authority beside us, such as Consul, lets a peer call this service. Asked once a certificate, remembered for a second.
 import { Status } from 'nice-grpc-common';
 import { rpcError } from './errors.ts';
 import type { VerifiedPeer } from './verified-peer.ts';
@@ -15,7 +15,7 @@ export interface Intentions {
 export interface IntentionGate {
   /**
    * @throws RichServerError PERMISSION_DENIED `INTENTION_DENIED`, or UNAVAILABLE `INTENTIONS_UNKNOWN` when the authority cannot be
-   *   asked and has never answered about this peer
+   *   asked and has never answered about this identity
    */
   admit(peer: VerifiedPeer): Promise<void>;
 }
@@ -31,7 +31,7 @@ export interface IntentionGateOptions {
 
 /** An answer is good for this long, so a change is honoured within it and the time of one question. */
 export const INTENTION_CACHE_MS = 1_000;
-/** Peers whose answers are remembered; beyond it the one that was met first is forgotten. */
+/** Certificates, and identities, whose answers are remembered; beyond it the one that was met first is forgotten. */
 const PEERS_MAX = 1_000;
 
 interface Answer {
@@ -41,25 +41,28 @@ interface Answer {
 }
 
 /**
- * While the authority cannot be asked, the last answer about a peer stays, calls do not wait for the next try, and a try
- * is made once in `INTENTION_CACHE_MS`.
+ * While the authority cannot be asked, its last answer stays, calls do not wait for the next try, and a try is made once in
+ * `INTENTION_CACHE_MS`. A certificate that it was never asked about is taken as the identity's last one was: a renewal right
+ * before an outage shuts nobody out. (Consul's answer depends on the identity alone: intentions name services.)
  */
 export function createIntentionGate({ intentions, nowMs = () => performance.now(), onOutage, onRecovery }: IntentionGateOptions): IntentionGate {
   const answers = new Map<string, Answer>();
+  const lastAnswers = new Map<string, boolean>();
   let isAway = false;
 
-  function answerFor(key: string): Answer {
+  function answerFor({ identity, serial }: VerifiedPeer): Answer {
+    const key = `${identity.uri} ${serial}`;
     const known = answers.get(key);
     if (known !== undefined) return known;
     const made: Answer = { allowed: undefined, askAgainAtMs: -Infinity, asking: undefined };
-    answers.set(key, made);
-    if (answers.size > PEERS_MAX) answers.delete(answers.keys().next().value!);
+    remember(answers, key, made);
     return made;
   }
 
   async function ask(answer: Answer, { identity, serial }: VerifiedPeer): Promise<void> {
     try {
       answer.allowed = await intentions.isAllowed(identity.uri, serial);
+      remember(lastAnswers, identity.uri, answer.allowed);
       if (isAway) onRecovery?.();
       isAway = false;
     } catch (error) {
@@ -72,13 +75,20 @@ export function createIntentionGate({ intentions, nowMs = () => performance.now(
 
   return {
     async admit(peer) {
-      const answer = answerFor(`${peer.identity.uri} ${peer.serial}`);
+      const answer = answerFor(peer);
       if (nowMs() >= answer.askAgainAtMs) answer.asking ??= ask(answer, peer);
-      if (answer.asking !== undefined && (answer.allowed === undefined || !isAway)) await answer.asking;
-      if (answer.allowed === true) return;
-      throw answer.allowed === false ? denied(peer) : unknown();
+      const lastKnown = (): boolean | undefined => answer.allowed ?? lastAnswers.get(peer.identity.uri);
+      if (answer.asking !== undefined && (lastKnown() === undefined || !isAway)) await answer.asking;
+      const allowed = lastKnown();
+      if (allowed === true) return;
+      throw allowed === false ? denied(peer) : unknown();
     },
   };
+}
+
+function remember<V>(map: Map<string, V>, key: string, value: V): void {
+  map.set(key, value);
+  if (map.size > PEERS_MAX) map.delete(map.keys().next().value!);
 }
 
 function denied({ identity }: VerifiedPeer): Error {
