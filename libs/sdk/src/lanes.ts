@@ -3,8 +3,10 @@
 
 import { dueTimes } from './due-times.ts';
 
-/** Messages under way in a lane, for each gateway; more gathers until one is answered. */
+/** Messages under way in a lane, for each gateway; more gathers until one is answered... */
 const FLIGHTS_PER_GATEWAY = 2;
+/** ...or until it fills a message, which would gain nothing by waiting. So many are under way then at most. */
+const FULL_FLIGHTS_PER_GATEWAY = 8;
 /** A message that is not answered after this time keeps others back no longer... */
 const FLIGHT_OVERDUE_MS = 500;
 /** ...until this many are overdue in a lane. */
@@ -57,13 +59,16 @@ export function createLanes<T>(rules: LaneRules<T>): Lanes<T> {
     lane.isAwake = true;
     queueMicrotask(() => {
       lane.isAwake = false;
-      const flightsMax = FLIGHTS_PER_GATEWAY * rules.gatewayCount();
-      while (lane.waiting.length > 0 && lane.flights < flightsMax && lane.overdue < OVERDUE_FLIGHTS_MAX) {
+      while (lane.waiting.length > 0 && lane.flights < flightsMax(lane) && lane.overdue < OVERDUE_FLIGHTS_MAX) {
         const items = takeMessage(lane.waiting);
         if (items.length > 0) void fly(lane, items);
       }
       if (lane.waiting.length === 0 && lane.flights + lane.overdue === 0) lanes.delete(lane.key);
     });
+  }
+
+  function flightsMax({ waiting }: Lane<T>): number {
+    return (waiting.length < rules.itemsMax ? FLIGHTS_PER_GATEWAY : FULL_FLIGHTS_PER_GATEWAY) * rules.gatewayCount();
   }
 
   async function fly(lane: Lane<T>, items: readonly T[]): Promise<void> {
