@@ -20,7 +20,7 @@ export interface Http2Calls {
   close(): void;
 }
 
-const FRAME_HEADER_BYTES = 5;
+export const FRAME_HEADER_BYTES = 5;
 const GATEWAY_IDENTITY = /URI:spiffe:\/\/[^/]+\/gateway\//;
 
 /** Connects to a gateway. */
@@ -103,8 +103,13 @@ function answer(this: Called): void {
 /** gRPC's length-prefixed message, uncompressed. */
 export function frame(message: Uint8Array): Buffer {
   const framed = Buffer.allocUnsafe(FRAME_HEADER_BYTES + message.length);
-  framed.writeUInt8(0, 0);
-  framed.writeUInt32BE(message.length, 1);
+  writeFrameHeader(framed, message.length);
   framed.set(message, FRAME_HEADER_BYTES);
   return framed;
+}
+
+/** For a message of `length` bytes, which follows. */
+export function writeFrameHeader(framed: Buffer, length: number): void {
+  framed.writeUInt8(0, 0);
+  framed.writeUInt32BE(length, 1);
 }

@@ -41,6 +41,13 @@ export interface SdkBatchJob extends PaymentTerms {
   readonly batchItems: number;
 }
 
+/** BatchCreateTransfers over bare HTTP/2, each caller with a payer of its own. */
+export interface LeanBatchJob extends PaymentTerms {
+  readonly kind: 'lean-batch';
+  readonly callers: number;
+  readonly batchItems: number;
+}
+
 /** CreateTransfer over bare HTTP/2: the cheapest client there is, so that the server is measured. */
 export interface UnaryJob extends PaymentTerms {
   readonly kind: 'unary';
@@ -108,4 +115,4 @@ export interface PostgresJob {
 }
 
 export type Job =
-  | SdkCreateJob | SdkBatchJob | UnaryJob | ReadJob | LoginJob | SyncJob | EmptyCallJob | SqliteLegsJob | PostgresJob;
+  | SdkCreateJob | SdkBatchJob | LeanBatchJob | UnaryJob | ReadJob | LoginJob | SyncJob | EmptyCallJob | SqliteLegsJob | PostgresJob;

@@ -5,11 +5,12 @@ import { syncs } from '../floors/fdatasync.ts';
 import { sqliteLegs } from '../floors/sqlite-legs.ts';
 import { postgresPayments } from '../peers/postgres-payments.ts';
 import type { Job } from './job.ts';
+import { leanBatches, unaryPayments } from './lean-payments.ts';
+import { reads } from './lean-reads.ts';
 import { measureLoop } from './measure-loop.ts';
 import type { LoopResult, Steps } from './measure-loop.ts';
 import type { LoadMessage, RunRequest } from './messages.ts';
 import { sdkBatches, sdkCreates, sdkLogins } from './sdk-load.ts';
-import { reads, unaryPayments } from './unary-load.ts';
 
 /** Opens what it needs, hands its steps to `measure`, and closes again. */
 export type Measure = (steps: Steps) => Promise<LoopResult>;
@@ -24,6 +25,8 @@ function perform(job: Job, measure: Measure): Promise<LoopResult> {
       return sdkCreates(job, measure);
     case 'sdk-batch':
       return sdkBatches(job, measure);
+    case 'lean-batch':
+      return leanBatches(job, measure);
     case 'unary':
       return unaryPayments(job, measure);
     case 'read':

@@ -5,8 +5,10 @@ import { formatCount, formatMs, formatRatio } from './format.ts';
 import { summarize, type Summary } from './summary.ts';
 
 const ROWS: readonly { readonly key: string; readonly name: string }[] = [
-  { key: 'a', name: 'single payments, coalesced by the SDK' },
+  { key: 'a.1000', name: 'single payments, coalesced by the SDK, 1,000 callers' },
+  { key: 'a.4000', name: 'the same, 4,000 callers' },
   { key: 'b', name: 'batches of 1,000' },
+  { key: 'b.sdk', name: 'the same, from the SDK' },
   { key: 'd', name: 'batches of 1,000 inside one bank' },
   { key: 'c.lean.64', name: 'one RPC a payment, 64 at once' },
   { key: 'c.lean.1.decided', name: 'one RPC a payment, one at a time' },

@@ -35,11 +35,13 @@ const perSecond = (result: BenchResult, key: string): (number | undefined)[] => 
 const p50 = (result: BenchResult, key: string): (number | undefined)[] => seriesOf(result, key, ({ latencyMs }) => latencyMs?.p50);
 const p99 = (result: BenchResult, key: string): (number | undefined)[] => seriesOf(result, key, ({ latencyMs }) => latencyMs?.p99);
 
+/** By round, at the best of the numbers of callers that were tried; so is the peer. */
+const bestOverPeer = (prefix: string) => (result: BenchResult) => ratiosOf(bestOf(result, prefix), bestOf(result, 'peer.single.'));
 const overPeer = (key: string, peer: 'single' | 'bulk') => (result: BenchResult) => ratiosOf(perSecond(result, key), bestOf(result, `peer.${peer}.`));
 const over = (key: string, other: string) => (result: BenchResult) => ratiosOf(perSecond(result, key), perSecond(result, other));
 
 export const REQUIREMENTS: readonly Requirement[] = [
-  { name: '(a) coalesced, against PostgreSQL, a transaction a payment', unit: 'x', atMost: false, must: 20, aim: 40, figure: overPeer('a', 'single') },
+  { name: '(a) coalesced, at its best, against PostgreSQL, a transaction a payment', unit: 'x', atMost: false, must: 20, aim: 40, figure: bestOverPeer('a.') },
   { name: '(b) batches, against PostgreSQL, a transaction a payment', unit: 'x', atMost: false, must: 20, aim: 40, figure: overPeer('b', 'single') },
   { name: '(b) batches, against PostgreSQL in bulk', unit: 'x', atMost: false, must: 0.4, aim: 1, figure: overPeer('b', 'bulk') },
   { name: '(c) unary, 64 at once, against PostgreSQL, a transaction a payment', unit: 'x', atMost: false, must: 4, aim: 6, figure: overPeer('c.lean.64', 'single') },

@@ -2,6 +2,7 @@
 
 import { PAYEE_BANK } from '../books/make-books.ts';
 import type { Payees } from '../load/job.ts';
+import { formatCount } from '../report/format.ts';
 import type { Probe, Setting } from './probe.ts';
 
 /** Calls of a batch that are under way at once. */
@@ -9,26 +10,28 @@ export const BATCH_CALLERS = 8;
 
 /** Coalesced: the callers share one client, and thereby one payer. */
 export function coalescedProbes({ profile, stage, sample }: Setting): Probe[] {
-  return [{
-    key: 'a', title: `${profile.callers} callers, one client, create`, unit: 'payments', floor: 'floor.sqlite',
+  return profile.callers.map((callers) => ({
+    key: `a.${callers}`, title: `${formatCount(callers)} callers, one client, create`, unit: 'payments', floor: 'floor.sqlite',
     measure: async () => sample('sdk', {
-      kind: 'sdk-create', target: await stage.target(), payees: stage.payees('payee'), wait: 'settled', callers: profile.callers, coalesce: true,
+      kind: 'sdk-create', target: await stage.target(), payees: stage.payees('payee'), wait: 'settled', callers, coalesce: true,
     }, stage.watched),
-  }];
+  }));
 }
 
+/** From the lean generator, and from the SDK. */
 export function batchProbes(setting: Setting): Probe[] {
-  return [batchProbe(setting, 'b', 'between banks', setting.stage.payees('payee'))];
+  const payees = setting.stage.payees('payee');
+  return [batchProbe(setting, 'b', 'between banks', { payees }), batchProbe(setting, 'b.sdk', 'between banks, createMany', { payees, generator: 'sdk' })];
 }
 
 export function sameBankProbes(setting: Setting): Probe[] {
-  return [batchProbe(setting, 'd', 'inside one bank', setting.stage.payees('payer'))];
+  return [batchProbe(setting, 'd', 'inside one bank', { payees: setting.stage.payees('payer') })];
 }
 
 export function hotAccountProbes(setting: Setting): Probe[] {
   return [
-    batchProbe(setting, 'i.from', 'all from one account', setting.stage.payees('payee'), true),
-    batchProbe(setting, 'i.to', 'all to one account', { bank: PAYEE_BANK, first: 1, last: 1 }),
+    batchProbe(setting, 'i.from', 'all from one account', { payees: setting.stage.payees('payee'), onePayer: true }),
+    batchProbe(setting, 'i.to', 'all to one account', { payees: { bank: PAYEE_BANK, first: 1, last: 1 } }),
   ];
 }
 
@@ -50,15 +53,21 @@ export function unaryProbes({ profile, stage, sample }: Setting): Probe[] {
   return [lean(1, 'decided'), ...profile.unary.map((concurrency) => lean(concurrency, 'settled')), ...profile.unarySdk.map(sdk)];
 }
 
-function batchProbe({ profile, stage, sample }: Setting, key: string, title: string, payees: Payees, onePayer = false): Probe {
+interface BatchTerms {
+  readonly payees: Payees;
+  readonly onePayer?: boolean;
+  readonly generator?: 'lean' | 'sdk';
+}
+
+function batchProbe({ profile, stage, sample }: Setting, key: string, title: string, { payees, onePayer = false, generator = 'lean' }: BatchTerms): Probe {
   const { batchItems } = profile;
   const callers = BATCH_CALLERS;
   return {
-    key, title: `${title}, ${callers} callers of ${batchItems}`, unit: 'payments', floor: 'floor.sqlite',
+    key, title: `${title}, ${callers} callers of ${formatCount(batchItems)}`, unit: 'payments', floor: 'floor.sqlite',
     async measure() {
       const all = await stage.target();
       const target = onePayer ? { ...all, sessions: all.sessions.slice(0, 1) } : all;
-      return sample('sdk', { kind: 'sdk-batch', target, payees, wait: 'settled', callers, batchItems }, stage.watched);
+      return sample(generator, { kind: `${generator}-batch`, target, payees, wait: 'settled', callers, batchItems }, stage.watched);
     },
   };
 }

@@ -43,7 +43,8 @@ export interface Profile {
   readonly warmupMs: number;
   readonly accounts: number;
   readonly payers: number;
-  readonly callers: number;
+  /** Of (a). */
+  readonly callers: readonly number[];
   readonly batchItems: number;
   /** Concurrencies of (c) from the lean generator, and from the SDK. */
   readonly unary: readonly number[];
