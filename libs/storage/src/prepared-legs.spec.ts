@@ -98,6 +98,16 @@ describe('a prepared leg', () => {
     expect([statesIn('legs').length, preparedRows()]).toEqual([3, []]);
   });
 
+  it.each([1, 30, 900])('comes back from a list with %i others, whatever their texts are made of', (others) => {
+    const memoOf = (number: number): string => ['', 'plain', 'a "quote"', '\u00fc\u20ac', '😀'.repeat(70), '\ud800'][number % 6]!;
+    const legs = Array.from({ length: others + 1 }, (_, index) => index + 1).map((number): Payment => ({ number, body: { ...out(number).body, memo: memoOf(number) } }));
+    advance(store, 'prepare', [legs[0]!]);
+    advance(store, 'prepare', legs.slice(1));
+    reopen();
+    expect(preparedRows()).toEqual([1, others]);
+    expect(legs.map(({ number }) => store.transfer(idOf(number))?.terms?.body)).toEqual(legs.map(({ body }) => body));
+  });
+
   it('keeps its place in a batch of which a part has ended, over starts', () => {
     advance(store, 'prepare', [out(1), out(2), out(3)]);
     advance(store, 'settle', [out(2)]);

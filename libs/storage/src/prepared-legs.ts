@@ -53,7 +53,7 @@ export interface PreparedLegsOptions {
 }
 
 export function openPreparedLegs({ store, logs, onFound, moveOut, legsKeptMax = LEGS_KEPT_MAX }: PreparedLegsOptions): PreparedLegs {
-  const insert = store.prepare('INSERT INTO prepared (seq, at_ms, legs) VALUES (?, ?, ?)');
+  const insert = store.prepare('INSERT INTO prepared (seq, at_ms, legs) VALUES (?, ?, CAST(? AS TEXT))');
   const remove = store.prepare('DELETE FROM prepared WHERE seq = ?');
   /** Those that are stored, oldest first. */
   const rows = new Map<number, PreparedRow>();
@@ -64,6 +64,7 @@ export function openPreparedLegs({ store, logs, onFound, moveOut, legsKeptMax = 
   let draft: PreparedRow | undefined;
   /** Stored rows of which that write left nothing. */
   let finished: PreparedRow[] = [];
+  const text = openListText();
 
   // Which of them are left is told by the rule of the view prepared_legs, which takes them apart, too, but needs several times as long for it.
   const left = store.prepare(`
@@ -136,7 +137,7 @@ export function openPreparedLegs({ store, logs, onFound, moveOut, legsKeptMax = 
       const row = draft;
       draft = undefined;
       if (row.left === 0) return NONE;
-      insert.get(row.seq, nowMs, encode(row, logs));
+      insert.get(row.seq, nowMs, encode(row, logs, text));
       rows.set(row.seq, row);
       lastSeq = row.seq;
       legsKept += row.entries.length;
@@ -153,8 +154,9 @@ type EncodedLeg = [
   currency: string, amount: string, memo: string, deadlineMs: number, previous: TransferId | null,
 ];
 
-function encode({ entries }: PreparedRow, logs: LogNumbers): string {
-  let json = '';
+/** In UTF-8; good until the next call. */
+function encode({ entries }: PreparedRow, logs: LogNumbers, text: ListText): Uint8Array {
+  text.begin();
   for (const entry of entries) {
     if (entry === undefined) continue;
     const { id, leg, previous } = entry;
@@ -165,9 +167,9 @@ function encode({ entries }: PreparedRow, logs: LogNumbers): string {
       id, state.attempt, logs.number(state.log), state.fingerprint, SIDES[side], accountId, body.from.account, body.to.account,
       peerOf(terms), body.currency, String(body.amountMinor), body.memo, deadlineMs, previous,
     ];
-    json += `${json === '' ? '' : ','}${JSON.stringify(values)}`;
+    text.add(JSON.stringify(values));
   }
-  return `[${json}]`;
+  return text.end();
 }
 
 function decode(values: EncodedLeg, preparedAtMs: number, bank: string, logs: LogNumbers): PreparedEntry {
@@ -175,4 +177,39 @@ function decode(values: EncodedLeg, preparedAtMs: number, bank: string, logs: Lo
   const terms = termsOf({ side, payer, payee, peer, currency, amountMinor: BigInt(amount), memo, deadlineMs }, bank);
   const leg: StoredLeg = { id, state: { kind: 'prepared', fingerprint, attempt, log: logs.name(log) }, terms, accountId, preparedAtMs, endedAtMs: null };
   return { id, leg, previous, row: undefined, at: 0 };
+}
+
+/** Writes a JSON list piece by piece. As a string, a list of a thousand legs would be put together, encoded and copied in new memory each time. */
+interface ListText {
+  begin(): void;
+  add(json: string): void;
+  /** The whole list, in memory that the next one takes. */
+  end(): Uint8Array;
+}
+
+const LIST_BYTES = 64 * 1024;
+/** Of a UTF-16 unit in UTF-8. */
+const UNIT_BYTES_MAX = 3;
+const [OPENING, COMMA, CLOSING] = Buffer.from('[,]') as unknown as [number, number, number];
+
+function openListText(): ListText {
+  let buffer = Buffer.allocUnsafeSlow(LIST_BYTES);
+  let length = 0;
+  return {
+    begin() {
+      buffer[0] = OPENING;
+      length = 1;
+    },
+    add(json) {
+      // With a comma before it, and room for the end after it.
+      const lengthMax = length + json.length * UNIT_BYTES_MAX + 2;
+      if (lengthMax > buffer.length) buffer = Buffer.concat([buffer.subarray(0, length)], Math.max(lengthMax, 2 * buffer.length));
+      if (length > 1) buffer[length++] = COMMA;
+      length += buffer.write(json, length);
+    },
+    end() {
+      buffer[length++] = CLOSING;
+      return buffer.subarray(0, length);
+    },
+  };
 }
