@@ -1,5 +1,5 @@
 // How many messages a lane has under way, and what goes into them.
-import { afterEach, expect, it } from '@jest/globals';
+import { afterEach, expect, it, jest } from '@jest/globals';
 import { createLanes } from './lanes.ts';
 
 const ITEMS_MAX = 10;
@@ -15,7 +15,7 @@ afterEach(() => {
 });
 
 /** Lanes whose messages are answered by hand, at a time that stands still, so that none is ever overdue. */
-function start(gateways = 1): { sizes: number[]; answer: (message: number) => void; add: (items: number) => Promise<void> } {
+function start(gateways = 1, nowMs = () => 0): { sizes: number[]; answer: (message: number) => void; add: (items: number) => Promise<void> } {
   isOver = false;
   const sizes: number[] = [];
   const lanes = createLanes<number>({
@@ -24,7 +24,7 @@ function start(gateways = 1): { sizes: number[]; answer: (message: number) => vo
     bytesOf: () => 1,
     isDone: () => false,
     gatewayCount: () => gateways,
-    nowMs: () => 0,
+    nowMs,
     fly(items) {
       sizes.push(items.length);
       return isOver ? Promise.resolve() : new Promise((resolve) => answers.push(resolve));
@@ -71,4 +71,17 @@ it('lets what does not fill a message wait behind full ones', async () => {
   expect(sizes).toEqual([ITEMS_MAX, ITEMS_MAX]);
   await add(1);
   expect(sizes).toEqual([ITEMS_MAX, ITEMS_MAX, ITEMS_MAX]);
+});
+
+it('counts messages that are overdue among the eight, and lets two more go past them', async () => {
+  jest.useFakeTimers({ doNotFake: ['queueMicrotask'] });
+  try {
+    const { sizes, add } = start(1, () => Date.now());
+    await add(8 * ITEMS_MAX);
+    jest.advanceTimersByTime(1_000);
+    await add(4 * ITEMS_MAX);
+    expect(sizes).toEqual(Array(10).fill(ITEMS_MAX));
+  } finally {
+    jest.useRealTimers();
+  }
 });

@@ -5,7 +5,7 @@ import { dueTimes } from './due-times.ts';
 
 /** Messages under way in a lane, for each gateway; more gathers until one is answered... */
 const FLIGHTS_PER_GATEWAY = 2;
-/** ...or until it fills a message, which would gain nothing by waiting. So many are under way then at most. */
+/** ...or until it fills a message, which would gain nothing by waiting; then so many, overdue ones among them. */
 const FULL_FLIGHTS_PER_GATEWAY = 8;
 /** A message that is not answered after this time keeps others back no longer... */
 const FLIGHT_OVERDUE_MS = 500;
@@ -59,7 +59,7 @@ export function createLanes<T>(rules: LaneRules<T>): Lanes<T> {
     lane.isAwake = true;
     queueMicrotask(() => {
       lane.isAwake = false;
-      while (lane.waiting.length > 0 && lane.flights < flightsMax(lane) && lane.overdue < OVERDUE_FLIGHTS_MAX) {
+      while (lane.waiting.length > 0 && canFly(lane)) {
         const items = takeMessage(lane.waiting);
         if (items.length > 0) void fly(lane, items);
       }
@@ -67,8 +67,10 @@ export function createLanes<T>(rules: LaneRules<T>): Lanes<T> {
     });
   }
 
-  function flightsMax({ waiting }: Lane<T>): number {
-    return (waiting.length < rules.itemsMax ? FLIGHTS_PER_GATEWAY : FULL_FLIGHTS_PER_GATEWAY) * rules.gatewayCount();
+  function canFly({ waiting, flights, overdue }: Lane<T>): boolean {
+    const gateways = rules.gatewayCount();
+    if (overdue >= OVERDUE_FLIGHTS_MAX) return false;
+    return flights < FLIGHTS_PER_GATEWAY * gateways || (waiting.length >= rules.itemsMax && flights + overdue < FULL_FLIGHTS_PER_GATEWAY * gateways);
   }
 
   async function fly(lane: Lane<T>, items: readonly T[]): Promise<void> {

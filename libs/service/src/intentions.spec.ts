@@ -86,6 +86,26 @@ describe('intentions', () => {
     expect(asked.filter((question) => question.endsWith('g1 0B'))).toHaveLength(2);
   });
 
+  it('that deny an identity hold for all of its certificates while the authority cannot be asked', async () => {
+    const { world, admit } = start(true);
+    await admit();
+    world.answer = false;
+    expect(await admit({ ...GATEWAY, serial: '0B' })).toBe('PERMISSION_DENIED');
+    world.answer = new Error('away');
+    world.atMs += INTENTION_CACHE_MS;
+    expect(await admit()).toBe('PERMISSION_DENIED');
+  });
+
+  it('are asked for before the first call with a certificate, also right after an outage', async () => {
+    const { world, admit } = start(true);
+    await admit();
+    world.answer = new Error('away');
+    world.atMs += INTENTION_CACHE_MS;
+    await admit();
+    world.answer = false;
+    expect(await admit({ ...GATEWAY, serial: '0B' })).toBe('PERMISSION_DENIED');
+  });
+
   it('that were never known let nobody in, and are asked for again a second later', async () => {
     const { world, admit } = start(new Error('away'));
     expect(await admit()).toBe('UNAVAILABLE');

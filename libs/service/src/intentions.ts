@@ -41,9 +41,10 @@ interface Answer {
 }
 
 /**
- * While the authority cannot be asked, its last answer stays, calls do not wait for the next try, and a try is made once in
- * `INTENTION_CACHE_MS`. A certificate that it was never asked about is taken as the identity's last one was: a renewal right
- * before an outage shuts nobody out. (Consul's answer depends on the identity alone: intentions name services.)
+ * While the authority cannot be asked, its last answer about a certificate stays, unless it has denied the identity since; calls
+ * do not wait for the next try, and a try is made once in `INTENTION_CACHE_MS`. A certificate that it has never answered about
+ * waits for its first try and is then taken as the identity's last one was: a renewal right before an outage shuts nobody out.
+ * (Consul's answer depends on the identity alone: intentions name services.)
  */
 export function createIntentionGate({ intentions, nowMs = () => performance.now(), onOutage, onRecovery }: IntentionGateOptions): IntentionGate {
   const answers = new Map<string, Answer>();
@@ -57,6 +58,12 @@ export function createIntentionGate({ intentions, nowMs = () => performance.now(
     const made: Answer = { allowed: undefined, askAgainAtMs: -Infinity, asking: undefined };
     remember(answers, key, made);
     return made;
+  }
+
+  /** Undefined where nothing is known. */
+  function verdict({ allowed }: Answer, { identity }: VerifiedPeer): boolean | undefined {
+    const ofIdentity = lastAnswers.get(identity.uri);
+    return allowed === undefined || (isAway && ofIdentity === false) ? ofIdentity : allowed;
   }
 
   async function ask(answer: Answer, { identity, serial }: VerifiedPeer): Promise<void> {
@@ -76,10 +83,10 @@ export function createIntentionGate({ intentions, nowMs = () => performance.now(
   return {
     async admit(peer) {
       const answer = answerFor(peer);
+      const wasAsked = answer.askAgainAtMs > -Infinity;
       if (nowMs() >= answer.askAgainAtMs) answer.asking ??= ask(answer, peer);
-      const lastKnown = (): boolean | undefined => answer.allowed ?? lastAnswers.get(peer.identity.uri);
-      if (answer.asking !== undefined && (lastKnown() === undefined || !isAway)) await answer.asking;
-      const allowed = lastKnown();
+      if (answer.asking !== undefined && !(isAway && wasAsked && verdict(answer, peer) !== undefined)) await answer.asking;
+      const allowed = verdict(answer, peer);
       if (allowed === true) return;
       throw allowed === false ? denied(peer) : unknown();
     },

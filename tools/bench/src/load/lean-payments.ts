@@ -1,6 +1,6 @@
 // Payments from the lean generator, under ids of their own: one RPC a payment, or many payments an RPC.
 
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { newTransferId } from '@strife/sdk';
 import { CreateTransferResponse, TransferServiceDefinition, WaitFor } from '@strife/stubs/gateway';
 import { TransferState } from '@strife/stubs/type';
@@ -67,42 +67,50 @@ function paid(answer: Answer): StepResult {
 
 function allPaid(answer: Answer, items: number): StepResult {
   if (!answer.ok) return answered(answer, items);
-  const states = statesIn(answer.message);
-  const failed = states.filter((state) => state !== TransferState.SUCCEEDED);
-  return { done: states.length - failed.length, failures: tally(failed.map((state) => (state === undefined ? 'failure' : `state ${state}`))) };
+  const outcomes = outcomesIn(answer.message);
+  const failed = outcomes.filter((outcome) => outcome !== TransferState.SUCCEEDED);
+  const classes = failed.map((outcome) => (typeof outcome === 'string' ? outcome : `state ${outcome}`));
+  const missing = Array.from({ length: items - outcomes.length }, () => 'MISSING');
+  return { done: outcomes.length - failed.length, failures: tally([...classes, ...missing]) };
 }
 
-const RESULTS = 1;
-const TRANSFER = 1;
-const STATE = 6;
+const FIELD = { results: 1, transfer: 1, failure: 2, state: 6, reason: 3 } as const;
 
 /**
- * Of a BatchCreateTransfersResponse: the state of each transfer in it, undefined where there is a failure in place of a transfer. All else is
- * passed over, so that nothing is made of it.
+ * Of a BatchCreateTransfersResponse: the state of each transfer in it, or the reason of a failure that is in its place. All else is passed
+ * over, so that nothing is made of it.
  */
-export function statesIn(message: Uint8Array): (TransferState | undefined)[] {
+export function outcomesIn(message: Uint8Array): (TransferState | string)[] {
   const reader = new BinaryReader(message);
-  const states: (TransferState | undefined)[] = [];
-  eachField(reader, reader.len, RESULTS, (resultEnd) => {
-    let state: TransferState | undefined;
-    eachField(reader, resultEnd, TRANSFER, (transferEnd) => {
-      state = TransferState.UNSPECIFIED;
-      while (reader.pos < transferEnd) {
-        const [field, type] = reader.tag();
-        if (field === STATE && type === WireType.Varint) state = reader.int32() as TransferState;
-        else reader.skip(type, field);
-      }
+  const outcomes: (TransferState | string)[] = [];
+  eachField(reader, reader.len, (field) => {
+    if (field !== FIELD.results) return false;
+    let outcome: TransferState | string = 'NOTHING';
+    eachField(reader, endOf(reader), (kind) => {
+      if (kind !== FIELD.transfer && kind !== FIELD.failure) return false;
+      outcome = kind === FIELD.transfer ? TransferState.UNSPECIFIED : '';
+      eachField(reader, endOf(reader), (inner) => {
+        if (inner !== (kind === FIELD.transfer ? FIELD.state : FIELD.reason)) return false;
+        outcome = kind === FIELD.transfer ? (reader.int32() as TransferState) : reader.string();
+        return true;
+      });
+      return true;
     });
-    states.push(state);
+    outcomes.push(outcome);
+    return true;
   });
-  return states;
+  return outcomes;
 }
 
-/** Up to `end`: hands the end of each message in the field to `read`, which reads it whole. */
-function eachField(reader: BinaryReader, end: number, field: number, read: (end: number) => void): void {
+/** Up to `end`: hands the number of each field to `read`, which reads the field whole, or leaves it alone and returns false. */
+function eachField(reader: BinaryReader, end: number, read: (field: number) => boolean): void {
   while (reader.pos < end) {
-    const [number, type] = reader.tag();
-    if (number === field && type === WireType.LengthDelimited) read(reader.uint32() + reader.pos);
-    else reader.skip(type, number);
+    const [field, type] = reader.tag();
+    if (!read(field)) reader.skip(type, field);
   }
+}
+
+/** Of the message that begins here. */
+function endOf(reader: BinaryReader): number {
+  return reader.uint32() + reader.pos;
 }

