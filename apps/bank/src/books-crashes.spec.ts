@@ -16,7 +16,7 @@ const USERS = ['ann', 'ben', 'cat', 'dan', 'eve'];
 const PEERS = ['beta', 'gamma'];
 const LOGS = ['g1.6f1c1c9e-4a2b-4a51-9d7a-0a5b8f1f0001', 'g2.6f1c1c9e-4a2b-4a51-9d7a-0a5b8f1f0002'];
 const STEPS = 50;
-const RUNS = 40;
+const RUNS = 80;
 
 let folder: string;
 let files = 0;
