@@ -1,5 +1,5 @@
 // Gathers what can travel together, by the pace of the answers: an idle lane sends at once, a busy one gathers until an answer
-// returns. No timer holds anything back.
+// returns or a message is full. No timer holds anything back.
 
 import { dueTimes } from './due-times.ts';
 

@@ -173,9 +173,6 @@ describe('a session', () => {
       const person = await cluster.person('alpha');
       const reader = await only('g2', person);
       await until(async () => (await payAt('g2', person)) === undefined);
-      // Consul's answer to whether it may call stays when Consul is away; it must have been given before. A payment may go by a stream, a read is a
-      // call of its own.
-      await reader.balance();
       const before = said().length;
       await holdRegistry();
       process.kill(cluster.service('g1').pid, 'SIGSTOP');
