@@ -1,12 +1,15 @@
 // Gateways found by a Consul agent: services named `strife-gateway-<id>` whose checks pass, by blocking queries.
 
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backOffMs, systemClock } from './budget.ts';
 import { InvalidArgumentError } from './errors.ts';
 import type { GatewaySource } from './gateway-source.ts';
 import { addressOf } from './registry-gateways.ts';
+
+// Not by `import`, which would read all of the module's exports and so load fetch and WebSocket: 14 MB and 35 ms of every start.
+const { request: httpRequest } = process.getBuiltinModule('node:http');
 
 const SERVICE_PREFIX = 'strife-gateway-';
 /** What Consul appends to the name of a service's proxy, which is no gateway. */

