@@ -2,13 +2,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hang, refusal, startTestGateway, TEST_PASSWORD, type TestGateway } from '@strife/sdk/testing';
-import { strifeFolder, type StrifeFolder } from './testing/strife-folder.ts';
+import { strifeFolder, type StrifeFolder, type UserFolder } from './testing/strife-folder.ts';
 
 const ID = '0198c0de-0000-7000-8000-000000000001';
 const UNAVAILABLE = 14;
 
 let gateway: TestGateway;
-let folder: StrifeFolder;
+let folder: UserFolder;
 
 beforeAll(async () => {
   gateway = await startTestGateway();
@@ -101,7 +101,7 @@ describe('logout', () => {
 
 describe('pay', () => {
   beforeEach(async () => {
-    await logIn();
+    await folder.logIn();
   });
 
   it('pays, and says what happened on stdout and what next on stderr', async () => {
@@ -156,10 +156,10 @@ describe('pay', () => {
 
   it('tells an outcome that is not known with exit 8, with the id and the command to ask again', async () => {
     gateway.failNext('createTransfer', hang);
-    const run = await strife(['pay', 'beta/bob', '1.5', '--memo', "bob's tea", '--id', ID, '--timeout', '0.4']);
+    const run = await strife(['pay', 'beta/bob', '1.5', '--memo', "bob's tea", '--id', ID, '--timeout', '2']);
     expect(run).toMatchObject({ code: 8, stdout: '' });
     expect(run.stderr).toContain('NOT known');
-    expect(run.stderr).toContain(`strife pay beta/bob 1.50 --currency EUR --memo 'bob'\\''s tea' --timeout 0.4 --id ${ID}`);
+    expect(run.stderr).toContain(`strife pay beta/bob 1.50 --currency EUR --memo 'bob'\\''s tea' --timeout 2 --id ${ID}`);
   });
 
   it.each([[[], ''], [['--id', ID], ` --id ${ID}`]])('tells a payment that was not applied for want of a bank with exit 7, and to ask again with the id that was given: %j', async (id, again) => {
@@ -168,26 +168,26 @@ describe('pay', () => {
         throw refusal(UNAVAILABLE, 'bank beta is down', { reason: 'BANK_UNREACHABLE', outcome: 'NOT_APPLIED', retryable: 'true' });
       });
     }
-    const run = await strife(['pay', 'beta/bob', '1', ...id, '--timeout', '0.3']);
-    expect(run).toMatchObject({ code: 7, stderr: expect.stringContaining(`Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR --timeout 0.3${again}\n`) });
+    const run = await strife(['pay', 'beta/bob', '1', ...id, '--timeout', '2']);
+    expect(run).toMatchObject({ code: 7, stderr: expect.stringContaining(`Nothing moved.\nTry again later:\n  strife pay beta/bob 1.00 --currency EUR --timeout 2${again}\n`) });
   });
 
   it('tells to ask again with the same moment of expiry and the settings that were typed, also from another folder', async () => {
     gateway.failNext('createTransfer', hang);
     const before = gateway.payments.length;
     const typed = ['--gateways', gateway.address, '--certs-dir', 'certs', '--certificate', 'client/test', '--profile', '.strife/profile.toml'];
-    const run = await strife(['pay', 'beta/bob', '1', '--expires-in', '60s', '--timeout', '0.4', '--json', ...typed]);
+    const run = await strife(['pay', 'beta/bob', '1', '--expires-in', '60s', '--timeout', '2', '--json', ...typed]);
     const { error } = JSON.parse(run.stdout);
     expect(run.code).toBe(8);
     expect(error.askAgain).toMatch(new RegExp(
-      `^strife pay beta/bob 1\\.00 --currency EUR --expires-at \\S+Z --profile ${folder.path}/.strife/profile.toml --gateways ${gateway.address} --certs-dir ${folder.path}/certs --certificate client/test --timeout 0\\.4 --id ${error.transferId}$`,
+      `^strife pay beta/bob 1\\.00 --currency EUR --expires-at \\S+Z --profile ${folder.path}/.strife/profile.toml --gateways ${gateway.address} --certs-dir ${folder.path}/certs --certificate client/test --timeout 2 --id ${error.transferId}$`,
     ));
     const expiresAt = new Date(/--expires-at (\S+)/.exec(error.askAgain)![1]!);
     expect(Math.abs(expiresAt.getTime() - Date.now() - 60_000)).toBeLessThan(30_000);
 
     const elsewhere = join(folder.path, 'elsewhere');
     mkdirSync(elsewhere);
-    const words = error.askAgain.split(' ').slice(1).map((word: string) => (word === '0.4' ? '20' : word));
+    const words = error.askAgain.split(' ').slice(1).map((word: string) => (word === '2' ? '20' : word));
     expect(await strife(words, { cwd: elsewhere })).toMatchObject({ code: 0 });
     expect(gateway.payments.slice(before)).toMatchObject([{ id: error.transferId, expiresAtUnixMs: BigInt(expiresAt.getTime()) }]);
   });
@@ -212,7 +212,7 @@ describe('pay', () => {
 
 describe('looking', () => {
   beforeEach(async () => {
-    await logIn('alpha/anna');
+    await folder.logIn('alpha', 'anna');
   });
 
   it('shows the balance', async () => {
@@ -270,7 +270,7 @@ describe('every command', () => {
   });
 
   it('keeps its messages to itself with --quiet', async () => {
-    await logIn();
+    await folder.logIn();
     expect(await strife(['whoami', '--quiet'])).toEqual({ code: 0, stdout: 'alpha/alice\n', stderr: '' });
   });
 
@@ -299,7 +299,7 @@ describe('every command', () => {
   });
 
   it('says with exit 7 that no gateway is there, or that it is none', async () => {
-    await logIn();
+    await folder.logIn();
     expect(await strife(['balance', '--gateways', '127.0.0.1:1', '--timeout', '0.3'])).toMatchObject({
       code: 7,
       stderr: expect.stringContaining('127.0.0.1:1'),
@@ -324,7 +324,7 @@ describe('settings', () => {
   });
 
   it('come from a profile by name or file, and its session is its own', async () => {
-    await logIn();
+    await folder.logIn();
     const text = readFileSync(join(folder.path, '.strife', 'profile.toml'), 'utf8').replace('../certs', '../../../certs');
     const profiles = join(folder.path, 'config', 'strife', 'profiles');
     mkdirSync(profiles, { recursive: true });
@@ -344,7 +344,7 @@ describe('settings', () => {
   });
 
   it('are refused with exit 2 when there are no certificates, or the time is none', async () => {
-    await logIn();
+    await folder.logIn();
     expect(await strife(['balance', '--certs-dir', 'nowhere'])).toMatchObject({ code: 2, stderr: expect.stringContaining('nowhere/ca.pem') });
     expect(await strife(['balance', '--timeout', '0'])).toMatchObject({ code: 2, stderr: expect.stringContaining('timeout') });
     expect(await strife(['balance', '--gateways', 'nowhere'])).toMatchObject({ code: 2, stderr: expect.stringContaining('host') });

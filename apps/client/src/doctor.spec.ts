@@ -1,14 +1,14 @@
 // What the doctor says of a gateway whose clock, state or identity is wrong; the e2e suite has it look at real services.
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { createSecureServer, type Http2SecureServer } from 'node:http2';
-import { startTestGateway, TEST_PASSWORD, type TestGateway } from '@strife/sdk/testing';
+import { startTestGateway, type TestGateway } from '@strife/sdk/testing';
 import { spiffeUri } from '@strife/certs';
-import { strifeFolder, type StrifeFolder } from './testing/strife-folder.ts';
+import { strifeFolder, type UserFolder } from './testing/strife-folder.ts';
 
 const HOUR_MS = 3_600_000;
 
 let gateway: TestGateway;
-let folder: StrifeFolder;
+let folder: UserFolder;
 let server: Http2SecureServer | undefined;
 
 beforeEach(async () => {
@@ -70,6 +70,6 @@ it('names an authority of Consul that cannot be read', async () => {
 });
 
 it('says that the session is stored, and that no gateway could be asked about it', async () => {
-  await folder.strife(['login', 'alpha', 'alice'], { env: { STRIFE_PASSWORD: TEST_PASSWORD } });
+  await folder.logIn();
   expect(await findingsAt('127.0.0.1:1')).toContainEqual(expect.objectContaining({ check: 'session', status: 'ok', detail: expect.stringContaining('no gateway could be asked') }));
 });

@@ -6,18 +6,18 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { hang, startTestGateway, TEST_PASSWORD, type TestGateway } from '@strife/sdk/testing';
-import { PROGRAM, strifeFolder, type StrifeFolder } from './testing/strife-folder.ts';
+import { PROGRAM, strifeFolder, type StrifeFolder, type UserFolder } from './testing/strife-folder.ts';
 import { describeOnTerminal, onTerminal } from './testing/terminal.ts';
 
 const NOWHERE = ['--gateways', '127.0.0.1:1', '--timeout', '0.3'];
 
 let gateway: TestGateway;
-let folder: StrifeFolder;
+let folder: UserFolder;
 
 beforeEach(async () => {
   gateway = await startTestGateway();
   folder = strifeFolder(gateway);
-  expect(await logIn()).toMatchObject({ code: 0 });
+  await folder.logIn();
 });
 
 afterEach(() => {

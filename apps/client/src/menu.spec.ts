@@ -1,7 +1,7 @@
 // The menu at a real terminal: what a person sees, and what Ctrl-C does.
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { hang, startTestGateway, TEST_PASSWORD, type TestGateway } from '@strife/sdk/testing';
-import { PROGRAM, strifeFolder, type StrifeFolder } from './testing/strife-folder.ts';
+import { PROGRAM, strifeFolder, type StrifeFolder, type UserFolder } from './testing/strife-folder.ts';
 import { describeOnTerminal, onTerminal, type TestTerminal } from './testing/terminal.ts';
 
 /** The choices, and the place to type in. */
@@ -9,7 +9,7 @@ const READY = /log out +6 quit\n> $/;
 const CTRL_C = '\x03';
 
 let gateway: TestGateway;
-let folder: StrifeFolder;
+let folder: UserFolder;
 
 beforeEach(async () => {
   gateway = await startTestGateway();
@@ -28,13 +28,9 @@ function atTerminal(args: string, { columns = 100, input = '' } = {}): TestTermi
   return onTerminal(command, { env: folder.env, cwd: folder.path, columns });
 }
 
-async function logIn(): Promise<void> {
-  expect(await strife(['login', 'alpha', 'alice'], { env: { STRIFE_PASSWORD: TEST_PASSWORD } })).toMatchObject({ code: 0 });
-}
-
 /** With somebody logged in, up to the first question. */
 async function openMenu(options = {}): Promise<TestTerminal> {
-  await logIn();
+  await folder.logIn();
   const terminal = atTerminal('', options);
   await terminal.until(READY);
   return terminal;
@@ -89,7 +85,7 @@ describeOnTerminal('the menu', () => {
   });
 
   it('asks before it logs out another user whose payments are queued', async () => {
-    await logIn();
+    await folder.logIn();
     expect(await strife(['pay', 'beta/bob', '1', '--offline', '--gateways', '127.0.0.1:1', '--timeout', '0.3'])).toMatchObject({ code: 9 });
     const terminal = atTerminal('alpha anna');
     await terminal.until(/1 payment of alpha\/alice is still queued[^]*Log in[^a]*as alpha\/anna\?/);

@@ -4,19 +4,19 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { hang, refusal, startTestGateway, TEST_PASSWORD, type TestGateway } from '@strife/sdk/testing';
-import { PROGRAM, strifeFolder, type StrifeFolder } from './testing/strife-folder.ts';
+import { PROGRAM, strifeFolder, type StrifeFolder, type UserFolder } from './testing/strife-folder.ts';
 import { describeOnTerminal, onTerminal } from './testing/terminal.ts';
 
 const NOWHERE = ['--gateways', '127.0.0.1:1', '--timeout', '0.3'];
 const ID = '0198c0de-0000-7000-8000-000000000001';
 
 let gateway: TestGateway;
-let folder: StrifeFolder;
+let folder: UserFolder;
 
 beforeEach(async () => {
   gateway = await startTestGateway();
   folder = strifeFolder(gateway);
-  await logIn();
+  await folder.logIn();
 });
 
 afterEach(() => {

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import type { TestGateway } from '@strife/sdk/testing';
+import { connect } from '@strife/sdk';
+import { TEST_PASSWORD, type TestGateway } from '@strife/sdk/testing';
+import { sessionFile, writeSession } from '../session-file.ts';
 import { checkDocuments } from './output-schema.ts';
 
 /** The program, to be run by Node. */
@@ -33,8 +35,14 @@ export interface StrifeFolder {
   remove(): void;
 }
 
+/** A folder for the commands of the gateway's users. */
+export interface UserFolder extends StrifeFolder {
+  /** Logs the user in as `strife login` does, without the time that a process takes. */
+  logIn(bank?: string, username?: string): Promise<void>;
+}
+
 /** A folder with a profile for the gateway and the certificates for it. */
-export function strifeFolder({ tls, address }: TestGateway): StrifeFolder {
+export function strifeFolder({ tls, address }: TestGateway): UserFolder {
   const folder = emptyFolder();
   const { path } = folder;
   mkdirSync(join(path, 'certs'));
@@ -44,7 +52,14 @@ export function strifeFolder({ tls, address }: TestGateway): StrifeFolder {
   mkdirSync(join(path, '.strife'));
   const profile = `gateways = ["${address}"]\ncerts_dir = "../certs"\ncertificate = "client/test"\n`;
   writeFileSync(join(path, '.strife', 'profile.toml'), profile);
-  return folder;
+  return {
+    ...folder,
+    async logIn(bank = 'alpha', username = 'alice') {
+      await using strife = await connect({ gateways: [address], tls });
+      const session = await strife.login({ bank, username, password: TEST_PASSWORD });
+      writeSession(sessionFile(join(path, 'state', 'strife'), join(path, '.strife', 'profile.toml')), session);
+    },
+  };
 }
 
 /** A folder that is the home, the configuration and the state of the commands that run in it. */
