@@ -204,9 +204,9 @@ describe('a payment that does not go through at once', () => {
     };
     for (let i = 0; i < 50; i++) gateway.failNext('createTransfer', down);
     const startedAtMs = performance.now();
-    const error = await failureOf({ ...toBob, timeoutMs: 600 });
+    const error = await failureOf({ ...toBob, timeoutMs: 1500 });
     expect(error).toMatchObject({ name: 'UnavailableError', code: 'BANK_UNAVAILABLE', outcome: 'not_applied', retryable: true });
-    expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+    expect(performance.now() - startedAtMs).toBeLessThan(1_900);
     expect(gateway.calls.filter((call) => call === 'createTransfer').length).toBeGreaterThan(1);
   });
 
@@ -216,7 +216,7 @@ describe('a payment that does not go through at once', () => {
       throw refusal(Status.UNAVAILABLE, 'not here, not now', { reason, outcome: 'NOT_APPLIED', retryable: 'true' });
     };
     for (let i = 0; i < 50; i++) gateway.failNext('createTransfer', stale);
-    expect(await failureOf({ ...toBob, timeoutMs: 300 })).toMatchObject({ code: reason, outcome: 'not_applied' });
+    expect(await failureOf({ ...toBob, timeoutMs: 1500 })).toMatchObject({ code: reason, outcome: 'not_applied' });
     gateway.heal();
     gateway.failNext('createTransfer', async (proceed) => {
       await proceed();
@@ -231,7 +231,7 @@ describe('a payment that does not go through at once', () => {
       throw refusal(Status.UNAVAILABLE, 'not here, not now', { reason: 'REVOCATIONS_STALE', outcome: 'NOT_APPLIED', retryable: 'true' });
     };
     for (let i = 0; i < 50; i++) gateway.failNext('createTransfer', stale);
-    const payment = { ...toBob, id: newTransferId(), timeoutMs: 300 };
+    const payment = { ...toBob, id: newTransferId(), timeoutMs: 1500 };
     expect(await failureOf(payment)).toMatchObject({ name: 'UnavailableError', code: 'REVOCATIONS_STALE', outcome: 'unknown' });
     expect(await failureOf({ ...payment, earlierSendsAnswered: true })).toMatchObject({ code: 'REVOCATIONS_STALE', outcome: 'not_applied' });
   });
