@@ -52,6 +52,20 @@ async function failure(strife: StrifeCommand, args: readonly string[]): Promise<
   return error;
 }
 
+/** Runs the command while the bank's process stands still, and then waits until the bank answers again. */
+async function whileSilent<Result>(bank: string, run: () => Promise<Result>): Promise<Result> {
+  const { pid } = cluster.service(bank);
+  let result: Result;
+  process.kill(pid, 'SIGSTOP');
+  try {
+    result = await run();
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  expect(await alice(['balance', '--timeout', '30'])).toMatchObject({ code: 0 });
+  return result;
+}
+
 describe('a session at the terminal', () => {
   it('goes from login to logout', async () => {
     const carol = await commandOf('carol');
@@ -191,18 +205,6 @@ describe('exit codes', () => {
     expect(entries.filter(({ entry }) => (entry as { transferId?: string }).transferId === inside['transferId'])).toHaveLength(1);
   });
 });
-
-/** Runs the command while the bank's process stands still, and then waits until the bank answers again. */
-async function whileSilent<Result>(bank: string, run: () => Promise<Result>): Promise<Result> {
-  const { pid } = cluster.service(bank);
-  process.kill(pid, 'SIGSTOP');
-  try {
-    return await run();
-  } finally {
-    process.kill(pid, 'SIGCONT');
-    expect(await alice(['balance', '--timeout', '30'])).toMatchObject({ code: 0 });
-  }
-}
 
 describe('audit', () => {
   let transferId: string;
