@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Status } from 'nice-grpc-common';
 import { TransferState } from '@strife/stubs/type';
@@ -34,6 +35,12 @@ async function loggedIn(gateways: TestGateway[], options: Partial<ConnectOptions
   const client = await connect({ gateways: gateways.map(({ address }) => address), tls, ...options });
   await client.login(alice);
   return client;
+}
+
+/** So many milliseconds of a clock that stands still with this process, as it may on a busy machine. */
+async function ticksOf(ms: number): Promise<'too late'> {
+  for (let leftMs = ms; leftMs > 0; leftMs -= 50) await delay(50);
+  return 'too late';
 }
 
 async function failureOf(transfer: NewTransfer & { timeoutMs?: number; signal?: AbortSignal }): Promise<StrifeError> {
@@ -203,10 +210,8 @@ describe('a payment that does not go through at once', () => {
       throw refusal(Status.UNAVAILABLE, 'bank beta is down', { reason: 'BANK_UNAVAILABLE', outcome: 'NOT_APPLIED', retryable: 'true' });
     };
     for (let i = 0; i < 50; i++) gateway.failNext('createTransfer', down);
-    const startedAtMs = performance.now();
-    const error = await failureOf({ ...toBob, timeoutMs: 1500 });
+    const error = await Promise.race([failureOf({ ...toBob, timeoutMs: 1500 }), ticksOf(1900)]);
     expect(error).toMatchObject({ name: 'UnavailableError', code: 'BANK_UNAVAILABLE', outcome: 'not_applied', retryable: true });
-    expect(performance.now() - startedAtMs).toBeLessThan(1_900);
     expect(gateway.calls.filter((call) => call === 'createTransfer').length).toBeGreaterThan(1);
   });
 
