@@ -2,7 +2,8 @@
 
 import { readFile } from 'node:fs/promises';
 import { BALANCE_MINOR_MAX, isCurrency } from '@strife/ledger';
-import { StartupError, z } from '@strife/service';
+import { StartupError } from '@strife/service';
+import * as v from 'valibot';
 
 export interface SeedUser {
   readonly username: string;
@@ -11,15 +12,19 @@ export interface SeedUser {
   readonly openingMinor: bigint;
 }
 
-const seedSchema = z.array(
-  z.strictObject({
-    username: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-"'),
-    password: z.string().min(1).max(1024),
-    currency: z.string().refine(isCurrency, 'must be an ISO 4217 code'),
-    opening_minor: z
-      .union([z.string().regex(/^\d{1,19}$/, 'must be a whole number of minor units'), z.int().nonnegative()])
-      .transform(BigInt)
-      .refine((amount) => amount <= BALANCE_MINOR_MAX, `must be at most ${BALANCE_MINOR_MAX}`),
+const PASSWORD_RULE = 'must be 1 to 1024 characters';
+const AMOUNT_RULE = 'must be a whole number of minor units';
+
+const seedSchema = v.array(
+  v.strictObject({
+    username: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-"')),
+    password: v.pipe(v.string(), v.minLength(1, PASSWORD_RULE), v.maxLength(1024, PASSWORD_RULE)),
+    currency: v.pipe(v.string(), v.check(isCurrency, 'must be an ISO 4217 code')),
+    opening_minor: v.pipe(
+      v.union([v.pipe(v.string(), v.regex(/^\d{1,19}$/, AMOUNT_RULE)), v.pipe(v.number(), v.safeInteger(AMOUNT_RULE), v.minValue(0, AMOUNT_RULE))], AMOUNT_RULE),
+      v.transform((amount) => BigInt(amount)),
+      v.check((amount) => amount <= BALANCE_MINOR_MAX, `must be at most ${BALANCE_MINOR_MAX}`),
+    ),
   }),
 );
 
@@ -34,10 +39,11 @@ export async function readSeedFile(file: string): Promise<readonly SeedUser[]> {
   } catch {
     throw new StartupError(`seed file ${file} is not JSON`);
   }
-  const parsed = seedSchema.safeParse(json);
+  const parsed = v.safeParse(seedSchema, json);
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new StartupError(`seed file ${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not a list of users'}`);
+    const [issue] = parsed.issues;
+    const place = v.getDotPath(issue);
+    throw new StartupError(`seed file ${file}: ${place === null ? '' : `${place}: `}${issue.message}`);
   }
-  return parsed.data.map(({ username, password, currency, opening_minor }) => ({ username, password, currency, openingMinor: opening_minor }));
+  return parsed.output.map(({ username, password, currency, opening_minor }) => ({ username, password, currency, openingMinor: opening_minor }));
 }

@@ -1,22 +1,24 @@
 // The gateway's flags and STRIFE_* variables.
 
-import { directory, durationMs, hostAndPort, instanceName, metricsOptions, parseServiceConfig, port, z } from '@strife/service';
+import {
+  durationMs, filePath, hostAndPort, instanceName, metricsOptions, nonEmptyText, oneOf, optional, parseServiceConfig, port, url,
+} from '@strife/service';
 import type { ServiceConfig } from '@strife/service';
 
 const options = {
   name: { flag: '--name <name>', env: 'STRIFE_GATEWAY_NAME', schema: instanceName, default: 'g1', help: 'name in certificate, registry and file names' },
-  host: { flag: '--host <address>', env: 'STRIFE_HOST', schema: z.string().min(1), default: '127.0.0.1', help: 'address to listen on' },
+  host: { flag: '--host <address>', env: 'STRIFE_HOST', schema: nonEmptyText, default: '127.0.0.1', help: 'address to listen on' },
   port: { flag: '--port <number>', env: 'STRIFE_PORT', schema: port, default: '7400', help: 'port to listen on; 0 takes any free one' },
-  advertise: { flag: '--advertise <host:port>', env: 'STRIFE_ADVERTISE', schema: hostAndPort.optional(), help: 'what the registry tells others to call; the address to listen on unless given' },
-  dataDir: { flag: '--data-dir <path>', env: 'STRIFE_DATA_DIR', schema: directory, default: 'data', help: 'where gateway-<name>.sqlite and keys are kept' },
-  discovery: { flag: '--discovery <kind>', env: 'STRIFE_DISCOVERY', schema: z.enum(['embedded', 'consul']), default: 'embedded', help: 'embedded (files, one machine) or consul' },
-  consulAddress: { flag: '--consul-addr <url>', env: 'STRIFE_CONSUL_ADDR', schema: z.url(), default: 'http://127.0.0.1:8500', help: 'the Consul agent on this machine' },
-  consulToken: { flag: '--consul-token <token>', env: 'STRIFE_CONSUL_TOKEN', schema: z.string().min(1).optional(), help: 'what this service may do at Consul; better given as the variable' },
-  consulCa: { flag: '--consul-ca <file>', env: 'STRIFE_CONSUL_CA', schema: z.string().min(1).optional(), help: 'who signed the certificate of an agent at https:, in PEM' },
-  registryDir: { flag: '--registry-dir <path>', env: 'STRIFE_REGISTRY_DIR', schema: directory, default: 'tmp/registry', help: 'the embedded registry of this machine' },
-  certsDir: { flag: '--certs-dir <path>', env: 'STRIFE_CERTS_DIR', schema: directory, default: 'certs', help: 'certificates and keys' },
-  logDir: { flag: '--log-dir <path>', env: 'STRIFE_LOG_DIR', schema: directory, default: 'logs', help: 'where gateway-<name>.log is written' },
-  logLevel: { flag: '--log-level <level>', env: 'STRIFE_LOG_LEVEL', schema: z.enum(['debug', 'info', 'warn', 'error']), default: 'info', help: 'debug, info, warn or error' },
+  advertise: { flag: '--advertise <host:port>', env: 'STRIFE_ADVERTISE', schema: optional(hostAndPort), help: 'what the registry tells others to call; the address to listen on unless given' },
+  dataDir: { flag: '--data-dir <path>', env: 'STRIFE_DATA_DIR', schema: filePath, default: 'data', help: 'where gateway-<name>.sqlite and keys are kept' },
+  discovery: { flag: '--discovery <kind>', env: 'STRIFE_DISCOVERY', schema: oneOf(['embedded', 'consul']), default: 'embedded', help: 'embedded (files, one machine) or consul' },
+  consulAddress: { flag: '--consul-addr <url>', env: 'STRIFE_CONSUL_ADDR', schema: url, default: 'http://127.0.0.1:8500', help: 'the Consul agent on this machine' },
+  consulToken: { flag: '--consul-token <token>', env: 'STRIFE_CONSUL_TOKEN', schema: optional(nonEmptyText), help: 'what this service may do at Consul; better given as the variable' },
+  consulCa: { flag: '--consul-ca <file>', env: 'STRIFE_CONSUL_CA', schema: optional(filePath), help: 'who signed the certificate of an agent at https:, in PEM' },
+  registryDir: { flag: '--registry-dir <path>', env: 'STRIFE_REGISTRY_DIR', schema: filePath, default: 'tmp/registry', help: 'the embedded registry of this machine' },
+  certsDir: { flag: '--certs-dir <path>', env: 'STRIFE_CERTS_DIR', schema: filePath, default: 'certs', help: 'certificates and keys' },
+  logDir: { flag: '--log-dir <path>', env: 'STRIFE_LOG_DIR', schema: filePath, default: 'logs', help: 'where gateway-<name>.log is written' },
+  logLevel: { flag: '--log-level <level>', env: 'STRIFE_LOG_LEVEL', schema: oneOf(['debug', 'info', 'warn', 'error']), default: 'info', help: 'debug, info, warn or error' },
   prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs('100ms', '5m'), default: '2s', help: 'how long banks may take to vote' },
   settleWaitMs: { flag: '--settle-wait <duration>', env: 'STRIFE_SETTLE_WAIT', schema: durationMs('0s', '5m'), default: '1s', help: 'how long a reply waits for both banks to settle' },
   revocationGraceMs: { flag: '--revocation-grace <duration>', env: 'STRIFE_REVOCATION_GRACE', schema: durationMs('1s', '10m'), default: '5s', help: 'how long payments go on without a word from a registered gateway' },

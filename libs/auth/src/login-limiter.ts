@@ -1,6 +1,6 @@
 // Slows down whoever guesses passwords, and whoever logs in or refreshes without need: what comes too often is not tried again for a while.
 
-import { RateLimiterMemory } from 'rate-limiter-flexible';
+import RateLimiterMemory from 'rate-limiter-flexible/lib/RateLimiterMemory.js';
 
 /** Failed logins that a user name has in one window; also how many of its logins may be under way at once, since each may fail. */
 const FAILURES_MAX = 10;

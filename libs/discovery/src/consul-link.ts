@@ -4,7 +4,7 @@ import { EventEmitter, setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Consul from 'consul';
+import type Consul from 'consul';
 import { backOffMs } from './consul-catalog.ts';
 import type { RegistryProblem } from './registry.ts';
 
@@ -72,9 +72,9 @@ const SILENT_AFTER_PULSES = 2.4;
  * Begins to ask Consul for its leader, again and again: that needs no token and no work, and tells sooner than a query that waits for a change,
  * which a dead connection answers as little as a catalog in which nothing happens.
  */
-export function openConsulLink(options: LinkOptions): ConsulLink {
+export async function openConsulLink(options: LinkOptions): Promise<ConsulLink> {
   const { address, settleMs, pulseIntervalMs, nowMs } = options;
-  const consul = createClient(options);
+  const consul = await createClient(options);
   const recovered = new EventEmitter();
   const closing = new AbortController();
   // As many as there are watches, registrations and calls.
@@ -191,7 +191,9 @@ function createCall(consul: Consul, closing: AbortSignal, noteTrouble: () => voi
   };
 }
 
-function createClient({ address, token, ca }: LinkOptions): Consul {
+/** The library is loaded here and not with this file: services on one machine without Consul do not need it, and it takes as long as a tenth of their start. */
+async function createClient({ address, token, ca }: LinkOptions): Promise<Consul> {
+  const { default: Consul } = await import('consul');
   const { protocol, hostname, port } = new URL(address);
   const secure = protocol === 'https:';
   return new Consul({

@@ -49,7 +49,7 @@ export async function openConsulRegistry({
 }: ConsulRegistryOptions): Promise<Registry> {
   if (!/^https?:/.test(address) || !URL.canParse(address)) throw new RegistryError('REGISTRY_UNAVAILABLE', `Consul's address must be like http://127.0.0.1:8500, and is ${address}`);
   const heartbeatIntervalMs = ttlMs / 4;
-  const link = openConsulLink({ address, token, ca, pulseIntervalMs: ttlMs / 4, outageAfterMs: ttlMs, settleMs, nowMs, random, onProblem });
+  const link = await openConsulLink({ address, token, ca, pulseIntervalMs: ttlMs / 4, outageAfterMs: ttlMs, settleMs, nowMs, random, onProblem });
   try {
     await askForLeader(link.call);
   } catch (error) {

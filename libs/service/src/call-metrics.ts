@@ -1,14 +1,15 @@
 // Counts calls for Prometheus, where they are logged: each call ends there exactly once.
 import { Status } from 'nice-grpc-common';
-import { Counter, Histogram, type Registry } from 'prom-client';
+import type { Histogram as HistogramTypes } from 'prom-client';
 import type { CallLog, CallRecord } from './call-log.ts';
+import { Counter, Histogram, type Registry } from './prometheus.ts';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 interface Series {
   readonly labels: { readonly method: string; readonly status: string };
   uncounted: number;
-  readonly seconds: Histogram.Internal<'method' | 'status'>;
+  readonly seconds: HistogramTypes.Internal<'method' | 'status'>;
 }
 
 /** The same log, with every call counted and timed in the registry by method and status. Methods and statuses are few, whoever calls. */

@@ -1,12 +1,15 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { directory, durationMs, HelpShown, hostAndPort, instanceName, parseServiceConfig, port, UsageError, z } from './index.ts';
+import { is, parse as parseBy, safeParse } from 'valibot';
+import {
+  durationMs, filePath, HelpShown, hostAndPort, instanceName, nonEmptyText, oneOf, onOrOff, optional, parseServiceConfig, port, url, UsageError,
+} from './index.ts';
 
 const OPTIONS = {
   name: { flag: '--name <name>', env: 'STRIFE_NAME', schema: instanceName, help: 'the name of the bank' },
   port: { flag: '--port', env: 'STRIFE_PORT', schema: port, default: '7400', help: 'where to listen' },
   prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs('100ms', '5m'), default: '2s', help: 'how long to wait' },
-  terminal: { flag: '--terminal', env: 'STRIFE_TERMINAL', schema: z.boolean(), default: true, help: 'log to the terminal' },
-  seed: { flag: '--seed <file>', env: 'STRIFE_SEED', schema: directory.optional(), help: 'users to create' },
+  terminal: { flag: '--terminal', env: 'STRIFE_TERMINAL', schema: onOrOff, default: true, help: 'log to the terminal' },
+  seed: { flag: '--seed <file>', env: 'STRIFE_SEED', schema: optional(filePath), help: 'users to create' },
 } as const;
 
 function parse(argv: readonly string[], env: Record<string, string> = {}) {
@@ -50,7 +53,8 @@ describe('parseServiceConfig', () => {
     ['[::1]:7501', undefined],
     ['https://alpha:1', undefined],
   ])('reads an address to be called at, %s', (text, expected) => {
-    expect(hostAndPort.safeParse(text).data).toEqual(expected);
+    const read = safeParse(hostAndPort, text);
+    expect(read.success ? read.output : undefined).toEqual(expected);
   });
 
   it.each([
@@ -100,11 +104,11 @@ describe('durationMs', () => {
   const duration = durationMs('0s', '596h');
 
   it.each([['500ms', 500], ['2s', 2_000], ['1m', 60_000], ['1h', 3_600_000], ['250', 250], ['0', 0], ['596h', 2_145_600_000]])('reads %s', (text, expected) => {
-    expect(duration.parse(text)).toBe(expected);
+    expect(parseBy(duration, text)).toBe(expected);
   });
 
   it.each(['', '-1s', '1.5s', '1d', 's', '1 s', '9'.repeat(20)])('refuses %j', (text) => {
-    expect(duration.safeParse(text).success).toBe(false);
+    expect(is(duration, text)).toBe(false);
   });
 
   it.each([['0'], ['99ms'], ['300001'], ['6m'], ['720h'], ['999999999999h']])('names the option and its bounds when %s is outside them', (text) => {
@@ -119,6 +123,19 @@ describe('durationMs', () => {
 
 describe('port', () => {
   it.each(['-1', '65536', '1.5', '0x10', ' 1', ''])('refuses %j', (text) => {
-    expect(port.safeParse(text).success).toBe(false);
+    expect(is(port, text)).toBe(false);
+  });
+});
+
+describe('what is no value of its option', () => {
+  it.each([
+    ['a text', nonEmptyText, '', 'expected a text that is not empty'],
+    ['a path', filePath, '', 'expected a path'],
+    ['a path', filePath, 'a\0b', 'expected a path without NUL characters'],
+    ['a URL', url, '127.0.0.1', 'expected a URL such as http://127.0.0.1:8500'],
+    ['one of some words', oneOf(['embedded', 'consul']), 'Consul', 'expected embedded or consul'],
+    ['one of some words', oneOf(['debug', 'info', 'warn', 'error']), '', 'expected debug or info or warn or error'],
+  ])('is told from %s: %#', (_name, schema, value, message) => {
+    expect(safeParse(schema, value).issues?.map((issue) => issue.message)).toEqual([message]);
   });
 });

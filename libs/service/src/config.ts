@@ -1,17 +1,17 @@
 // Configuration from flags and STRIFE_* variables, checked as a whole: whoever starts a program hears of every mistake at once.
 import { Command, Option } from 'commander';
-import { z, type ZodType } from 'zod';
+import * as v from 'valibot';
 import { HelpShown, UsageError } from './failures.ts';
 
-export interface ConfigOption<Schema extends ZodType = ZodType> {
-  /** `--port`, or with a word for its value, `--port <number>`. With the schema `z.boolean()` it takes no value and has a `--no-` form. */
+export interface ConfigOption<Schema extends v.GenericSchema = v.GenericSchema> {
+  /** `--port`, or with a word for its value, `--port <number>`. With the schema `onOrOff` it takes no value and has a `--no-` form. */
   flag: string;
   /** The variable that counts when the flag is absent; an empty one counts as absent. */
   env: string;
   /** Checks and converts the text. */
   schema: Schema;
   /** A text goes through the schema like a flag's value; anything else is the value itself. Without one, the option is required. */
-  default?: string | z.output<Schema>;
+  default?: string | v.InferOutput<Schema>;
   help: string;
 }
 
@@ -25,11 +25,12 @@ export interface ServiceConfigOptions<Options extends Record<string, ConfigOptio
 }
 
 export type ServiceConfig<Options extends Record<string, ConfigOption>> = {
-  [Name in keyof Options]: z.output<Options[Name]['schema']>;
+  [Name in keyof Options]: v.InferOutput<Options[Name]['schema']>;
 };
 
 const DURATION = /^(\d{1,12})(ms|s|m|h)?$/;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const PORT_MAX = 65_535;
 const SHOWN_CHARS_MAX = 80;
 
 /**
@@ -38,11 +39,12 @@ const SHOWN_CHARS_MAX = 80;
  */
 export function durationMs(least: string, most: string) {
   const [leastMs, mostMs] = [readDuration(least)!, readDuration(most)!];
-  return z.string().transform((text, context) => {
-    const ms = readDuration(text);
-    if (ms === undefined) return wrong(context, 'expected a duration such as 500ms, 2s, 1m or 1h');
-    return ms >= leastMs && ms <= mostMs ? ms : wrong(context, `expected a duration from ${least} to ${most}`);
-  }).describe(`${least} to ${most}`);
+  return v.pipe(v.string(), v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
+    const ms = readDuration(dataset.value);
+    if (ms !== undefined && ms >= leastMs && ms <= mostMs) return ms;
+    addIssue({ message: ms === undefined ? 'expected a duration such as 500ms, 2s, 1m or 1h' : `expected a duration from ${least} to ${most}` });
+    return NEVER;
+  }), v.description(`${least} to ${most}`));
 }
 
 function readDuration(text: string): number | undefined {
@@ -51,26 +53,46 @@ function readDuration(text: string): number | undefined {
 }
 
 /** 0 takes any free port. */
-export const port = z.string().transform((text, context) => {
-  const number = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  return number <= 65_535 ? number : wrong(context, 'expected a port from 0 to 65535');
-});
+export const port = v.pipe(
+  v.string(),
+  v.check((text) => /^\d{1,5}$/.test(text) && Number(text) <= PORT_MAX, 'expected a port from 0 to 65535'),
+  v.transform((text) => Number(text)),
+);
 
 /** `host:port`, as others are to call it: a name or an IPv4 address, and no port 0. */
-export const hostAndPort = z.string().transform((text, context) => {
-  const [, host, digits] = /^([A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?):(\d{1,5})$/.exec(text) ?? [];
+export const hostAndPort = v.pipe(v.string(), v.rawTransform<string, { host: string; port: number }>(({ dataset, addIssue, NEVER }) => {
+  const [, host, digits] = /^([A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?):(\d{1,5})$/.exec(dataset.value) ?? [];
   const number = Number(digits);
-  return host !== undefined && number >= 1 && number <= 65_535 ? { host, port: number } : wrong(context, 'expected host:port with a port from 1 to 65535');
-});
+  if (host !== undefined && number >= 1 && number <= PORT_MAX) return { host, port: number };
+  addIssue({ message: 'expected host:port with a port from 1 to 65535' });
+  return NEVER;
+}));
 
 /** A name as it stands in certificates, addresses and file names. */
-export const instanceName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected 1 to 63 of a-z, 0-9 and -, not starting with -');
+export const instanceName = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected 1 to 63 of a-z, 0-9 and -, not starting with -'));
 
-/** A plain path; whether it exists is found out by whoever uses it. */
-export const directory = z
-  .string()
-  .min(1, 'expected a path')
-  .refine((path) => !path.includes('\0'), 'expected a path without NUL characters');
+/** A plain path, of a file or a directory; whether it exists is found out by whoever uses it. */
+export const filePath = v.pipe(
+  v.string(),
+  v.minLength(1, 'expected a path'),
+  v.check((text) => !text.includes('\0'), 'expected a path without NUL characters'),
+);
+
+/** A text of which no more is known than that it is not empty. */
+export const nonEmptyText = v.pipe(v.string(), v.minLength(1, 'expected a text that is not empty'));
+
+export const url = v.pipe(v.string(), v.url('expected a URL such as http://127.0.0.1:8500'));
+
+export const onOrOff = v.boolean('expected true or false');
+
+export function oneOf<const Words extends readonly string[]>(words: Words) {
+  return v.picklist(words, `expected ${words.join(' or ')}`);
+}
+
+/** The option may be left out, and is undefined then. */
+export function optional<const Schema extends v.GenericSchema>(schema: Schema) {
+  return v.optional(schema);
+}
 
 /**
  * The checked configuration. A flag wins over its variable, and that over the default.
@@ -96,10 +118,9 @@ export function parseServiceConfig<const Options extends Record<string, ConfigOp
       problems.push(`${given.source}: needs a value`);
     } else {
       const value = isBoolean(option) ? booleanOf(given.text) : given.text;
-      const result = option.schema.safeParse(value);
-      if (result.success) config[name] = result.data;
-      else if (isBoolean(option)) problems.push(`${given.source}: expected true or false, got ${shown(given.text)}`);
-      else problems.push(...result.error.issues.map((issue) => `${given.source}: ${issue.message}, got ${shown(given.text)}`));
+      const result = v.safeParse(option.schema, value);
+      if (result.success) config[name] = result.output;
+      else problems.push(...result.issues.map((issue) => `${given.source}: ${issue.message}, got ${shown(given.text)}`));
     }
   }
   if (problems.length > 0) throw new UsageError(program, problems);
@@ -131,9 +152,9 @@ function optionTerm({ flags, optional }: Option): string {
 }
 
 function note(option: ConfigOption): string {
-  const { description } = option.schema;
+  const description = v.getDescription(option.schema);
   if (option.default !== undefined) return `${option.env}; ${description === undefined ? '' : `${description}; `}default: ${shownDefault(option.default)}`;
-  const isOptional = isBoolean(option) || option.schema.safeParse(undefined).success;
+  const isOptional = isBoolean(option) || v.is(option.schema, undefined);
   return `${option.env}; ${isOptional ? 'optional' : 'required'}`;
 }
 
@@ -173,10 +194,10 @@ function settleAbsent(name: string, option: ConfigOption, config: Record<string,
     config[name] = option.default;
     return;
   }
-  const result = option.schema.safeParse(isBoolean(option) ? (option.default ?? false) : option.default);
-  if (result.success) config[name] = result.data;
+  const result = v.safeParse(option.schema, isBoolean(option) ? (option.default ?? false) : option.default);
+  if (result.success) config[name] = result.output;
   else if (option.default === undefined) problems.push(`${longFlag(option)}: required (or set ${option.env})`);
-  else throw new TypeError(`the default of ${longFlag(option)} is wrong: ${result.error.message}`);
+  else throw new TypeError(`the default of ${longFlag(option)} is wrong: ${result.issues[0].message}`);
 }
 
 function longFlag(option: ConfigOption): string {
@@ -184,7 +205,7 @@ function longFlag(option: ConfigOption): string {
 }
 
 function isBoolean(option: ConfigOption): boolean {
-  return option.schema instanceof z.ZodBoolean;
+  return option.schema.type === 'boolean';
 }
 
 function booleanOf(text: string | boolean): unknown {
@@ -196,9 +217,4 @@ function booleanOf(text: string | boolean): unknown {
 function shown(text: string | boolean): string {
   const value = String(text);
   return JSON.stringify(value.length <= SHOWN_CHARS_MAX ? value : `${value.slice(0, SHOWN_CHARS_MAX)}…`);
-}
-
-function wrong(context: z.RefinementCtx, message: string): never {
-  context.addIssue({ code: 'custom', message });
-  return z.NEVER;
 }

@@ -18,12 +18,17 @@ export { closeLogger, createLogger, type Logger, type LoggerOptions, type LogLev
 export { summarizeTransferIds, type Summarize } from './call-log.ts';
 export { HelpShown, StartupError, UsageError } from './failures.ts';
 export {
-  directory,
   durationMs,
+  filePath,
   hostAndPort,
   instanceName,
+  nonEmptyText,
+  oneOf,
+  onOrOff,
+  optional,
   parseServiceConfig,
   port,
+  url,
   type ConfigOption,
   type ServiceConfig,
   type ServiceConfigOptions,
@@ -37,8 +42,7 @@ export { MESSAGE_BYTES_MAX } from './limits.ts';
 export { ClientError, Metadata, ServerError, Status, type CallContext, type ServerMiddleware, type ServerMiddlewareCall } from 'nice-grpc-common';
 export { createClient, createClientFactory, type Channel, type Client, type ServiceImplementation } from 'nice-grpc';
 export { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
-export { Counter, Gauge, Histogram, Registry } from 'prom-client';
-export { z } from 'zod';
+export { Counter, Gauge, Histogram, Registry } from './prometheus.ts';
 export { endWithParent } from './end-with-parent.ts';
 export { withTimeLimit } from './time-limit.ts';
 export { wholeMessages, type WholeMessages } from './whole-messages.ts';

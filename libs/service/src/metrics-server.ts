@@ -1,10 +1,9 @@
 // The port that shows a process's metrics to Prometheus: plain HTTP, `GET /metrics`, nothing else.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { collectDefaultMetrics, type Registry } from 'prom-client';
-import { z } from 'zod';
-import { port } from './config.ts';
+import { nonEmptyText, optional, port } from './config.ts';
 import { StartupError } from './failures.ts';
+import type { Registry } from './prometheus.ts';
 
 // Not by `import`, which would read all of the module's exports and so load fetch and WebSocket: 14 MB and 35 ms of every start.
 const { createServer } = process.getBuiltinModule('node:http');
@@ -25,8 +24,8 @@ export interface MetricsServer {
 
 /** Flags that every server with metrics has. */
 export const metricsOptions = {
-  metricsPort: { flag: '--metrics-port <number>', env: 'STRIFE_METRICS_PORT', schema: port.optional(), help: 'port of the Prometheus metrics, plain HTTP; 0 takes any free one; none are served without it' },
-  metricsHost: { flag: '--metrics-host <address>', env: 'STRIFE_METRICS_HOST', schema: z.string().min(1), default: '127.0.0.1', help: 'address of the Prometheus metrics' },
+  metricsPort: { flag: '--metrics-port <number>', env: 'STRIFE_METRICS_PORT', schema: optional(port), help: 'port of the Prometheus metrics, plain HTTP; 0 takes any free one; none are served without it' },
+  metricsHost: { flag: '--metrics-host <address>', env: 'STRIFE_METRICS_HOST', schema: nonEmptyText, default: '127.0.0.1', help: 'address of the Prometheus metrics' },
 } as const;
 
 const CONNECTIONS_MAX = 16;
@@ -41,6 +40,7 @@ export async function serveMetrics({ registry, host, port: asked }: MetricsServe
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }, (request, response) => void answer(registry, request, response));
   server.maxConnections = CONNECTIONS_MAX;
   await listen(server, host, asked);
+  const { collectDefaultMetrics } = await import('prom-client');
   collectDefaultMetrics({ register: registry });
   const { port: bound } = server.address() as AddressInfo;
   let closed: Promise<void> | undefined;

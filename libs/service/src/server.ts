@@ -3,7 +3,6 @@ import { X509Certificate } from 'node:crypto';
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { createServer, type ServiceDefinition, type ServiceImplementation, type TsProtoServiceDefinition } from 'nice-grpc';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
-import type { Registry } from 'prom-client';
 import { createCallLog, type CallLog, type Summarize } from './call-log.ts';
 import type { Access } from './access.ts';
 import { callMiddleware, extendContext, readRequests } from './call-middleware.ts';
@@ -15,6 +14,7 @@ import { createIntentionGate, type IntentionGate, type Intentions } from './inte
 import { CONCURRENT_STREAMS_MAX, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX, SESSION_MEMORY_MB_MAX } from './limits.ts';
 import type { Logger } from './logger.ts';
 import { peerInterceptor } from './peer-interceptor.ts';
+import type { Registry } from './prometheus.ts';
 import type { CallIdentity, ContextMiddleware } from './service-context.ts';
 import { TerminatorMiddleware, type TerminatorContext } from './terminator.ts';
 import { MutualTlsCredentials } from './tls.ts';
