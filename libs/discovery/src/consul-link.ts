@@ -191,8 +191,8 @@ function createCall(consul: Consul, closing: AbortSignal, noteTrouble: () => voi
   };
 }
 
-/** The library is loaded here and not with this file: services on one machine without Consul do not need it, and it takes as long as a tenth of their start. */
 async function createClient({ address, token, ca }: LinkOptions): Promise<Consul> {
+  // oxlint-disable-next-line eslint/no-restricted-imports -- here it is used
   const { default: Consul } = await import('consul');
   const { protocol, hostname, port } = new URL(address);
   const secure = protocol === 'https:';

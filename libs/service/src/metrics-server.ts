@@ -40,6 +40,7 @@ export async function serveMetrics({ registry, host, port: asked }: MetricsServe
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }, (request, response) => void answer(registry, request, response));
   server.maxConnections = CONNECTIONS_MAX;
   await listen(server, host, asked);
+  // oxlint-disable-next-line eslint/no-restricted-imports -- the whole of it is for those who ask for metrics
   const { collectDefaultMetrics } = await import('prom-client');
   collectDefaultMetrics({ register: registry });
   const { port: bound } = server.address() as AddressInfo;

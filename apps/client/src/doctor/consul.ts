@@ -1,12 +1,14 @@
 // Consul, as its agent tells: whether it works, whether it is a certificate authority, and how the services in it are.
 
-import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { connect as tlsConnect, type PeerCertificate } from 'node:tls';
 import type { TlsOptions } from '@strife/sdk';
 import { validity } from './certificates.ts';
 import { failure, ok, type Finding } from './finding.ts';
+
+// Not by `import`, which would load fetch and WebSocket too.
+const { get: httpGet } = process.getBuiltinModule('node:http');
 
 const ANSWER_WITHIN_MS = 3000;
 const OUR_SERVICES = /^strife-(gateway|bank)(-|$)/;
