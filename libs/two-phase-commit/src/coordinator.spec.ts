@@ -5,6 +5,7 @@ import { createCoordinator } from './coordinator.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { TransferResult } from './protocol/coordinator-machine.ts';
 import { ATTEMPT_MAX } from './protocol/vocabulary.ts';
+import { acknowledgeAll, follow, voteYes } from './testing/conversation.ts';
 import { alphaToBeta, createManualClock, createMemoryLog, createScriptedLink, insideAlpha, requestOf, settled } from './testing/fake-ports.ts';
 import type { ManualClock, MemoryLog, ScriptedLink } from './testing/fake-ports.ts';
 
@@ -24,34 +25,15 @@ function restart(over: MemoryLog = log): Coordinator {
   return createCoordinator({ log: over, link, clock, prepareTimeoutMs: 2000, settleWaitMs: 1000 });
 }
 
-/** Follows a promise without waiting for it. */
-function follow(promise: Promise<TransferResult>): { result?: TransferResult } {
-  const followed: { result?: TransferResult } = {};
-  void promise.then((result) => {
-    followed.result = result;
-  });
-  return followed;
-}
-
-async function voteYes(): Promise<void> {
-  for (const { vote } of link.legs.splice(0)) vote({ kind: 'yes' });
-  await settled();
-}
-
-async function acknowledgeAll(): Promise<void> {
-  for (const { acknowledge } of link.decisions.splice(0)) acknowledge();
-  await settled();
-}
-
 describe('replies', () => {
   it('says succeeded only after the row is durable and both banks have settled', async () => {
     const told = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
     await settled();
     expect(link.legs.map(({ bank, leg }) => [bank, leg.side, leg.attempt])).toEqual([['alpha', 'debit', 1], ['beta', 'credit', 1]]);
-    await voteYes();
+    await voteYes(link);
     expect(log.rows.get('t1')?.verdict).toEqual({ outcome: 'committed' });
     expect(told.result).toBeUndefined();
-    await acknowledgeAll();
+    await acknowledgeAll(link);
     expect(told.result).toMatchObject({ kind: 'succeeded', replayed: false });
     expect(coordinator.load()).toEqual({ undecided: 0, undelivered: 0 });
   });
@@ -59,7 +41,7 @@ describe('replies', () => {
   it('says succeeded at the decision to who waits for no more', async () => {
     const told = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
     await settled();
-    await voteYes();
+    await voteYes(link);
     expect(told.result).toMatchObject({ kind: 'succeeded' });
     expect(link.decisions.map(({ haste }) => haste)).toEqual(['soon', 'soon']);
   });
@@ -67,14 +49,14 @@ describe('replies', () => {
   it('sends decisions at once where anybody waits until they are carried out', async () => {
     for (const waitFor of ['decided', 'settled'] as const) follow(coordinator.create(requestOf('t1'), 'grant', waitFor));
     await settled();
-    await voteYes();
+    await voteYes(link);
     expect(link.decisions.map(({ haste }) => haste)).toEqual(['now', 'now']);
   });
 
   it('stops waiting for the settling after settleWaitMs', async () => {
     const told = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
     await settled();
-    await voteYes();
+    await voteYes(link);
     await clock.advance(999);
     expect(told.result).toBeUndefined();
     await clock.advance(1);
@@ -118,7 +100,7 @@ describe('one id', () => {
     const three = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
     await settled();
     expect(link.legs).toHaveLength(2);
-    await voteYes();
+    await voteYes(link);
     for (const told of [one, two, three]) expect(told.result).toMatchObject({ kind: 'succeeded' });
   });
 
@@ -151,11 +133,11 @@ describe('one id', () => {
   it('replays the stored outcome, and lets a replay wait for the settling too', async () => {
     follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
     await settled();
-    await voteYes();
+    await voteYes(link);
     const replay = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
     await settled();
     expect(replay.result).toBeUndefined();
-    await acknowledgeAll();
+    await acknowledgeAll(link);
     expect(replay.result).toMatchObject({ kind: 'succeeded', replayed: true });
     expect(link.legs).toHaveLength(0);
   });
@@ -169,9 +151,9 @@ describe('one id', () => {
     const second = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
     await settled();
     expect(link.legs.map(({ leg }) => leg.attempt)).toEqual([2, 2]);
-    await acknowledgeAll();
+    await acknowledgeAll(link);
     expect(log.delivered.has('t1')).toBe(true);
-    await voteYes();
+    await voteYes(link);
     expect(log.delivered.has('t1')).toBe(false);
     expect(second.result).toMatchObject({ kind: 'succeeded', replayed: false });
     expect(log.rows.get('t1')).toMatchObject({ attempt: 2, verdict: { outcome: 'committed' } });
@@ -182,7 +164,7 @@ describe('the log', () => {
   it('writes the decisions that come up together at once', async () => {
     const told = Array.from({ length: 50 }, (_, index) => follow(coordinator.create(requestOf(`t${index}`), 'grant', 'decided')));
     await settled();
-    await voteYes();
+    await voteYes(link);
     expect(told.every(({ result }) => result?.kind === 'succeeded')).toBe(true);
     expect(log.writes).toBe(1);
   });
@@ -193,7 +175,7 @@ describe('the log', () => {
     await settled();
     const [answer] = await other.inquire([{ ...requestOf('t1'), attempt: 1, deadlineMs: 0 }]);
     expect(answer).toEqual({ kind: 'aborted', attempt: 1 });
-    await voteYes();
+    await voteYes(link);
     expect(here.result).toEqual({ kind: 'not-applied', why: 'inquiry' });
     expect(link.decisions.every(({ decision }) => decision.outcome === 'aborted')).toBe(true);
   });
@@ -201,12 +183,12 @@ describe('the log', () => {
   it('delivers undelivered decisions after a restart, and forgets those that were acknowledged', async () => {
     follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
     await settled();
-    await voteYes();
+    await voteYes(link);
     link.decisions.length = 0;
     const reborn = restart();
     expect(await reborn.recover()).toBe(1);
     expect(link.decisions.map(({ bank, decision }) => [bank, decision.outcome, decision.attempt])).toEqual([['alpha', 'committed', 1], ['beta', 'committed', 1]]);
-    await acknowledgeAll();
+    await acknowledgeAll(link);
     expect(await restart().recover()).toBe(0);
   });
 });
@@ -232,89 +214,6 @@ it('answers the orders of one call together, in order, when it knows of all', as
   ]);
 });
 
-describe('inquiry', () => {
-  it('tells from what runs here, without the log: pending until the decision is durable, then the decision', async () => {
-    const deaf = { ...log, find: async (ids: readonly string[]) => (ids[0] === 't1' && asked++ === 0 ? [undefined] : Promise.reject(new Error('asked'))) };
-    let asked = 0;
-    const here = restart(deaf);
-    const inquiry = { ...requestOf('t1'), attempt: 1, deadlineMs: 0 };
-    follow(here.create(requestOf('t1'), 'grant', 'decided'));
-    await settled();
-    expect(await here.inquire([inquiry])).toEqual([{ kind: 'pending' }]);
-    await voteYes();
-    expect(await here.inquire([inquiry])).toEqual([{ kind: 'committed', attempt: 1 }]);
-    await acknowledgeAll();
-    await expect(here.inquire([inquiry])).rejects.toThrow('asked');
-  });
-
-  it('asks the log about another attempt or another body than the one that runs, and answers in order', async () => {
-    follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
-    follow(coordinator.create(requestOf('t2'), 'grant', 'decided'));
-    await settled();
-    const [first] = link.legs.splice(0, 1);
-    first!.vote({ kind: 'no', reason: 'insufficient_funds', replayed: false });
-    await settled();
-    const ask = (id: string, attempt: number, amountMinor = alphaToBeta.amountMinor) =>
-      ({ ...requestOf(id, { ...alphaToBeta, amountMinor }), attempt, deadlineMs: 0 });
-    expect(await coordinator.inquire([ask('t1', 1, 9n), ask('t2', 1), ask('t9', 2), ask('t1', 1)])).toEqual([
-      { kind: 'aborted', attempt: 1 }, { kind: 'pending' }, { kind: 'aborted', attempt: 2 }, { kind: 'aborted', attempt: 1, reason: 'insufficient_funds' },
-    ]);
-  });
-
-  it('answers pending while the attempt runs here', async () => {
-    follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
-    await settled();
-    expect(await coordinator.inquire([{ ...requestOf('t1'), attempt: 1, deadlineMs: 0 }])).toEqual([{ kind: 'pending' }]);
-  });
-
-  it('writes the abort of a transfer it does not know before it answers', async () => {
-    expect(await coordinator.inquire([{ ...requestOf('t9'), attempt: 3, deadlineMs: 0 }])).toEqual([{ kind: 'aborted', attempt: 3 }]);
-    expect(log.rows.get('t9')).toMatchObject({ attempt: 3, verdict: { outcome: 'aborted', why: 'inquiry' } });
-  });
-
-  it('answers with the commit that took the place of the abort it wanted to write', async () => {
-    const racing: MemoryLog = Object.assign(Object.create(log) as MemoryLog, {
-      async decide(...[proposals, finished]: Parameters<MemoryLog['decide']>) {
-        await log.decide([{ ...requestOf('t9'), attempt: 1, verdict: { outcome: 'committed' } }], []);
-        return await log.decide(proposals, finished);
-      },
-    });
-    expect(await restart(racing).inquire([{ ...requestOf('t9'), attempt: 1, deadlineMs: 0 }])).toEqual([{ kind: 'committed', attempt: 1 }]);
-    expect(link.decisions.map(({ decision }) => decision.outcome)).toEqual(['committed', 'committed']);
-  });
-
-  it('does not wait for a deadline that only a clock that jumped can have set', async () => {
-    const shared = restart(createMemoryLog(clock, false));
-    const inquiry = { ...requestOf('t9'), attempt: 1, deadlineMs: clock.nowMs() + 2000 };
-    clock.step(-3_600_000);
-    expect(await shared.inquire([inquiry])).toEqual([{ kind: 'aborted', attempt: 1 }]);
-  });
-
-  it('waits for the deadline where another gateway on the log might still run the attempt', async () => {
-    const shared = restart(createMemoryLog(clock, false));
-    const inquiry = { ...requestOf('t9'), attempt: 1, deadlineMs: clock.nowMs() + 100 };
-    expect(await shared.inquire([inquiry])).toEqual([{ kind: 'pending' }]);
-    await clock.advance(100);
-    expect(await shared.inquire([inquiry])).toEqual([{ kind: 'aborted', attempt: 1 }]);
-  });
-});
-
-it('delivers to the other bank an abort that only an inquiry led to', async () => {
-  await coordinator.inquire([{ ...requestOf('t9'), attempt: 1, deadlineMs: 0 }]);
-  expect(link.decisions.map(({ bank, decision }) => [bank, decision.outcome])).toEqual([['alpha', 'aborted'], ['beta', 'aborted']]);
-  await acknowledgeAll();
-  expect(await restart().recover()).toBe(0);
-});
-
-it('delivers an abort that an inquiry led to also where an earlier attempt is still being delivered', async () => {
-  follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
-  await settled();
-  await clock.advance(2000);
-  link.decisions.length = 0;
-  await coordinator.inquire([{ ...requestOf('t1'), attempt: 2, deadlineMs: 0 }]);
-  expect(link.decisions.map(({ bank, decision }) => [bank, decision.attempt])).toEqual([['alpha', 2], ['beta', 2]]);
-});
-
 it('delivers a row about another body also while an attempt runs under its id, and finishes it', async () => {
   const other = { ...alphaToBeta, memo: 'dinner' };
   const told = follow(coordinator.create(requestOf('t1', other), 'grant', 'decided'));
@@ -322,10 +221,10 @@ it('delivers a row about another body also while an attempt runs under its id, a
   await log.decide([{ ...requestOf('t1'), attempt: 1, verdict: { outcome: 'aborted', why: 'inquiry' } }], []);
   await coordinator.recover();
   expect(link.decisions.map(({ bank, decision }) => [bank, decision.fingerprint])).toEqual([['alpha', requestOf('t1').fingerprint], ['beta', requestOf('t1').fingerprint]]);
-  await acknowledgeAll();
-  await voteYes();
+  await acknowledgeAll(link);
+  await voteYes(link);
   expect(told.result).toMatchObject({ kind: 'mismatch' });
-  await acknowledgeAll();
+  await acknowledgeAll(link);
   expect(log.rows.get('t1')?.fingerprint).toBe(requestOf('t1').fingerprint);
   expect(await restart().recover()).toBe(0);
 });
@@ -337,10 +236,10 @@ it.each(['before', 'after'])('finishes the row of an earlier attempt that is del
   link.legs.length = 0;
   const second = follow(coordinator.create(requestOf('t1'), 'grant', 'decided'));
   await settled();
-  if (when === 'before') await acknowledgeAll();
+  if (when === 'before') await acknowledgeAll(link);
   link.legs[0]!.vote({ kind: 'committed', replayed: true });
   await settled();
-  await acknowledgeAll();
+  await acknowledgeAll(link);
   expect(second.result).toMatchObject({ kind: 'succeeded', replayed: true });
   expect(await restart().recover()).toBe(0);
 });
@@ -354,13 +253,13 @@ it('leaves the commit of another gateway on its log to be delivered, when its ow
   link.legs.length = 0;
   follow(other.create(requestOf('t1'), 'grant', 'decided'));
   await settled();
-  await voteYes();
+  await voteYes(link);
   link.decisions.length = 0;
   for (const { acknowledge } of aborts) acknowledge();
   await settled();
   expect(await restart().recover()).toBe(1);
   expect(link.decisions.map(({ decision }) => [decision.outcome, decision.attempt])).toEqual([['committed', 2], ['committed', 2]]);
-  await acknowledgeAll();
+  await acknowledgeAll(link);
   expect(await restart().recover()).toBe(0);
 });
 
@@ -387,8 +286,8 @@ it('gives up an id whose attempts are used up', async () => {
 it('drains once what was asked for is looked up, also where the log has the answer', async () => {
   const first = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
   await settled();
-  await voteYes();
-  await acknowledgeAll();
+  await voteYes(link);
+  await acknowledgeAll(link);
   const replay = follow(coordinator.create(requestOf('t1'), 'grant', 'settled'));
   let drained = false;
   void coordinator.drain().then(() => {
