@@ -363,11 +363,11 @@ describe('legs', () => {
 
   it("another gateway's log is not obeyed, whoever it is that asks", async () => {
     const decision = { transferId: idBytes(newTransferId()), attempt: 1, fingerprint: Buffer.alloc(16), outcome: DecisionOutcome.ABORT };
-    for (const call of [
-      participants.alpha.prepare({ logId: 'g2.its-log', legs: [leg(Side.CREDIT)] }),
-      participants.alpha.decide({ logId: 'g2.its-log', decisions: [decision] }),
-    ]) {
-      const refusal = await refusalOf(call);
+    const refusals = await Promise.all([
+      refusalOf(participants.alpha.prepare({ logId: 'g2.its-log', legs: [leg(Side.CREDIT)] })),
+      refusalOf(participants.alpha.decide({ logId: 'g2.its-log', decisions: [decision] })),
+    ]);
+    for (const refusal of refusals) {
       expect(refusal).toMatchObject({ status: 'PERMISSION_DENIED', reason: 'OTHER_LOG', field: 'log_id' });
       expectWellWorded(refusal);
     }
