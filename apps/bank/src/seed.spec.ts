@@ -29,8 +29,11 @@ it('reads amounts as numbers and, of any size, as texts', async () => {
 
 it.each([
   [{ ...alice, username: 'Alice' }, 'username: must be 1 to 63 of a-z, 0-9, ".", "_" and "-"'],
-  [{ ...alice, password: '' }, 'password: must be 1 to 1024 characters'],
-  [{ ...alice, password: 'x'.repeat(1025) }, 'password: must be 1 to 1024 characters'],
+  [{ ...alice, password: '' }, 'password: must be a text of 1 to 1024 characters'],
+  [{ ...alice, password: 'x'.repeat(1025) }, 'password: must be a text of 1 to 1024 characters'],
+  [{ ...alice, password: 123_456 }, 'password: must be a text of 1 to 1024 characters'],
+  [{ ...alice, username: 5 }, 'username: must be 1 to 63 of a-z, 0-9, ".", "_" and "-"'],
+  [{ ...alice, currency: null }, 'currency: must be an ISO 4217 code'],
   [{ ...alice, currency: 'XXY' }, 'currency: must be an ISO 4217 code'],
   [{ ...alice, opening_minor: 1.5 }, 'opening_minor: must be a whole number of minor units'],
   [{ ...alice, opening_minor: -1 }, 'opening_minor: must be a whole number of minor units'],
@@ -44,10 +47,13 @@ it.each([
   expect(problem).toEqual(expected);
 });
 
+const USER_RULE = 'must have a username, a password, a currency and an opening_minor, and nothing else';
+
 it.each([
-  [{}, /users\.json: .*Expected Array/],
-  [[{ ...alice, admin: true }], /users\.json: 0\.admin: /],
-  [[{ username: 'alice' }], /users\.json: 0\.password: /],
-])('refuses what is no list of users: %#', async (content, message) => {
-  await expect(seeded(content)).rejects.toThrow(message);
+  [{}, ': must be a list of users'],
+  [['alice-password'], `: 0: ${USER_RULE}`],
+  [[{ ...alice, admin: true }], `: 0.admin: ${USER_RULE}`],
+  [[{ username: 'alice' }], `: 0.password: ${USER_RULE}`],
+])('refuses what is no list of users, and does not repeat it: %#', async (content, problem) => {
+  await expect(seeded(content)).rejects.toThrow(new RegExp(`users\\.json${problem}$`));
 });

@@ -12,20 +12,25 @@ export interface SeedUser {
   readonly openingMinor: bigint;
 }
 
-const PASSWORD_RULE = 'must be 1 to 1024 characters';
+// Every rule says what it wants, and never what it got: that may be a password.
+const USER_RULE = 'must have a username, a password, a currency and an opening_minor, and nothing else';
+const NAME_RULE = 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-"';
+const PASSWORD_RULE = 'must be a text of 1 to 1024 characters';
+const CURRENCY_RULE = 'must be an ISO 4217 code';
 const AMOUNT_RULE = 'must be a whole number of minor units';
 
 const seedSchema = v.array(
   v.strictObject({
-    username: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-"')),
-    password: v.pipe(v.string(), v.minLength(1, PASSWORD_RULE), v.maxLength(1024, PASSWORD_RULE)),
-    currency: v.pipe(v.string(), v.check(isCurrency, 'must be an ISO 4217 code')),
+    username: v.pipe(v.string(NAME_RULE), v.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, NAME_RULE)),
+    password: v.pipe(v.string(PASSWORD_RULE), v.minLength(1, PASSWORD_RULE), v.maxLength(1024, PASSWORD_RULE)),
+    currency: v.pipe(v.string(CURRENCY_RULE), v.check(isCurrency, CURRENCY_RULE)),
     opening_minor: v.pipe(
       v.union([v.pipe(v.string(), v.regex(/^\d{1,19}$/, AMOUNT_RULE)), v.pipe(v.number(), v.safeInteger(AMOUNT_RULE), v.minValue(0, AMOUNT_RULE))], AMOUNT_RULE),
       v.transform((amount) => BigInt(amount)),
       v.check((amount) => amount <= BALANCE_MINOR_MAX, `must be at most ${BALANCE_MINOR_MAX}`),
     ),
-  }),
+  }, USER_RULE),
+  'must be a list of users',
 );
 
 /** @throws {StartupError} of one line that names the file, the user's place in it, and the field. */
