@@ -28,6 +28,8 @@ import { readSeedFile } from './seed.ts';
 
 const VERSION = '0.1.0';
 const clock = systemClock;
+/** Where a payment came so short a time ago, the next is expected. */
+const PAYING_MS = 100;
 
 async function start(): Promise<RunningService> {
   const config = readConfig(process.argv.slice(2), process.env);
@@ -35,7 +37,12 @@ async function start(): Promise<RunningService> {
   const service = `bank-${bank}`;
   const seeds = config.seed === undefined ? [] : await readSeedFile(config.seed);
   const logger = createLogger({ service, directory: config.logDir, level: config.logLevel, terminal: true });
-  const passwords = createPasswords({ onProblem: (error) => logger.error('logins are interrupted', { error }) });
+  let paidAtMs = -Infinity;
+  const passwords = createPasswords({
+    // With two processors, payments and a flood of logins together want more than there is.
+    restsWhile: () => clock.monotonicMs() - paidAtMs < PAYING_MS,
+    onProblem: (error) => logger.error('logins are interrupted', { error }),
+  });
   const discovery = await openDiscovery({
     ...config, mode: config.discovery, role: 'bank', onProblem: (problem) => logger.log(problem.severity ?? 'warn', 'discovery problem', { problem }),
   });
@@ -60,7 +67,10 @@ async function start(): Promise<RunningService> {
     bank, clock,
     resource: createLedgerResource(store, ledger),
     onEnded: (ended, waitedMs) => inquirer.ended(ended, waitedMs),
-    onWrite: legs.observeWrite,
+    onWrite(items) {
+      paidAtMs = clock.monotonicMs();
+      legs.observeWrite(items);
+    },
     onAlarm: (alarm) => logger.error('an invariant of the protocol is broken', alarm),
   });
   const inquirer = createInquirer({

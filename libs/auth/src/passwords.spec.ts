@@ -50,6 +50,33 @@ describe('passwords', () => {
     expect({ known, unknown, alike: isAlike() }).toMatchObject({ alike: true });
   });
 
+  it('rests after each password, as long as it worked, while there is more urgent work', async () => {
+    let isUrgent = true;
+    const rests: { delayMs: number; callback: () => void }[] = [];
+    const resting = createPasswords({ concurrencyMax: 1, restsWhile: () => isUrgent, after: (callback, delayMs) => void rests.push({ delayMs, callback }) });
+    try {
+      const first = resting.verify(undefined, 'x');
+      let isSecondKnown = false;
+      const second = resting.verify(undefined, 'x').then(() => {
+        isSecondKnown = true;
+      });
+      await first;
+      expect(rests).toEqual([{ delayMs: expect.any(Number), callback: expect.any(Function) }]);
+      expect(rests[0]!.delayMs).toBeGreaterThan(1);
+      // Worked at in turn, and this one does not rest: had the second been begun, it would be known.
+      await resting.ready();
+      await resting.ready();
+      expect(isSecondKnown).toBe(false);
+      isUrgent = false;
+      rests[0]!.callback();
+      await second;
+      await resting.verify(undefined, 'x');
+      expect(rests).toHaveLength(1);
+    } finally {
+      await resting.close();
+    }
+  });
+
   it.each([
     ['no character', ''],
     ['1025 bytes', 'x'.repeat(1025)],

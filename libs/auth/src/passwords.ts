@@ -51,19 +51,28 @@ export class PasswordsBusyError extends Error {
 
 export const PASSWORD_BYTES_MAX = 1024;
 
+/** A password that took longer did not work for so long: it waited for the processor, or for a process that stood still. */
+const REST_MAX_MS = 100;
+
+export interface PasswordsOptions {
+  /** How many are worked at together; by default as in HASHES_AT_ONCE. With the queue it bounds memory and waiting. */
+  readonly concurrencyMax?: number;
+  /** How many more may wait. */
+  readonly queueMax?: number;
+  readonly onProblem?: (problem: Error) => void;
+  /** Whether the processors have more urgent work: then each password is followed by a rest as long as its work. */
+  readonly restsWhile?: () => boolean;
+  /** Calls back after so many milliseconds. */
+  readonly after?: (callback: () => void, delayMs: number) => void;
+}
+
 /**
  * Makes the password hasher and starts its process, which ends with this one and keeps it from ending only while calls run.
- * When it dies, the calls that it works at fail, `onProblem` hears of it, and it is started again.
- *
- * A hash costs about 20 ms and 19 MiB; `concurrencyMax`, by default as in HASHES_AT_ONCE, and the queue bound memory and waiting.
+ * When it dies, the calls that it works at fail, `onProblem` hears of it, and it is started again. A hash costs about 20 ms and 19 MiB.
  */
-export function createPasswords({ concurrencyMax = HASHES_AT_ONCE, queueMax = 64, onProblem = () => {} }: {
-  concurrencyMax?: number;
-  queueMax?: number;
-  onProblem?: (problem: Error) => void;
-} = {}): Passwords {
-  const limited = createLimiter(concurrencyMax, queueMax);
-  const hashing = startHashingProcess(onProblem);
+export function createPasswords(options: PasswordsOptions = {}): Passwords {
+  const limited = createLimiter(options);
+  const hashing = startHashingProcess(options.onProblem ?? (() => {}));
 
   return {
     async hash(password) {
@@ -95,9 +104,15 @@ function prepare(password: string): Uint8Array {
 }
 
 /** Runs at most `concurrencyMax` tasks at a time, lets `queueMax` more wait in order, and refuses the rest. */
-function createLimiter(concurrencyMax: number, queueMax: number): <T>(task: () => Promise<T>) => Promise<T> {
+function createLimiter({ concurrencyMax = HASHES_AT_ONCE, queueMax = 64, restsWhile = () => false, after = setTimeout }: PasswordsOptions): <T>(task: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let running = 0;
+
+  function handOver(): void {
+    const next = waiting.shift();
+    if (next) next();
+    else running -= 1;
+  }
 
   return async (task) => {
     if (running < concurrencyMax) {
@@ -107,12 +122,12 @@ function createLimiter(concurrencyMax: number, queueMax: number): <T>(task: () =
       // The one that ends hands its place over, so `running` stays as it is.
       await new Promise<void>((resolve) => waiting.push(resolve));
     }
+    const begunAtMs = performance.now();
     try {
       return await task();
     } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running -= 1;
+      if (restsWhile()) after(handOver, Math.min(performance.now() - begunAtMs, REST_MAX_MS));
+      else handOver();
     }
   };
 }
