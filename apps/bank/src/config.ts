@@ -1,7 +1,7 @@
 // The bank's flags and STRIFE_* variables.
 
 import {
-  durationMs, filePath, hostAndPort, instanceName, metricsOptions, nonEmptyText, oneOf, optional, parseServiceConfig, port, url,
+  discoveryOptions, durationMs, filePath, hostAndPort, instanceName, metricsOptions, nonEmptyText, oneOf, optional, parseServiceConfig, port,
 } from '@strife/service';
 import type { ServiceConfig } from '@strife/service';
 
@@ -13,12 +13,7 @@ const options = {
   dataDir: { flag: '--data-dir <path>', env: 'STRIFE_DATA_DIR', schema: filePath, default: 'data', help: 'where bank-<name>.sqlite and keys are kept' },
   seed: { flag: '--seed <file>', env: 'STRIFE_SEED', schema: optional(filePath), help: 'users to open accounts for, once, as JSON' },
   refreshLifetimeMs: { flag: '--refresh-lifetime <duration>', env: 'STRIFE_REFRESH_LIFETIME', schema: durationMs('1m', '8760h'), default: '720h', help: 'how long after a login its session may be refreshed' },
-  discovery: { flag: '--discovery <kind>', env: 'STRIFE_DISCOVERY', schema: oneOf(['embedded', 'consul']), default: 'embedded', help: 'embedded (files, one machine) or consul' },
-  consulAddress: { flag: '--consul-addr <url>', env: 'STRIFE_CONSUL_ADDR', schema: url, default: 'http://127.0.0.1:8500', help: 'the Consul agent on this machine' },
-  consulToken: { flag: '--consul-token <token>', env: 'STRIFE_CONSUL_TOKEN', schema: optional(nonEmptyText), help: 'what this service may do at Consul; better given as the variable' },
-  consulCa: { flag: '--consul-ca <file>', env: 'STRIFE_CONSUL_CA', schema: optional(filePath), help: 'who signed the certificate of an agent at https:, in PEM' },
-  registryDir: { flag: '--registry-dir <path>', env: 'STRIFE_REGISTRY_DIR', schema: filePath, default: 'tmp/registry', help: 'the embedded registry of this machine' },
-  certsDir: { flag: '--certs-dir <path>', env: 'STRIFE_CERTS_DIR', schema: filePath, default: 'certs', help: 'certificates and keys' },
+  ...discoveryOptions,
   logDir: { flag: '--log-dir <path>', env: 'STRIFE_LOG_DIR', schema: filePath, default: 'logs', help: 'where bank-<name>.log is written' },
   logLevel: { flag: '--log-level <level>', env: 'STRIFE_LOG_LEVEL', schema: oneOf(['debug', 'info', 'warn', 'error']), default: 'info', help: 'debug, info, warn or error' },
   ...metricsOptions,

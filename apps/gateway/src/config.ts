@@ -1,7 +1,7 @@
 // The gateway's flags and STRIFE_* variables.
 
 import {
-  durationMs, filePath, hostAndPort, instanceName, metricsOptions, nonEmptyText, oneOf, optional, parseServiceConfig, port, url,
+  discoveryOptions, durationMs, filePath, hostAndPort, instanceName, metricsOptions, nonEmptyText, oneOf, optional, parseServiceConfig, port,
 } from '@strife/service';
 import type { ServiceConfig } from '@strife/service';
 
@@ -11,12 +11,7 @@ const options = {
   port: { flag: '--port <number>', env: 'STRIFE_PORT', schema: port, default: '7400', help: 'port to listen on; 0 takes any free one' },
   advertise: { flag: '--advertise <host:port>', env: 'STRIFE_ADVERTISE', schema: optional(hostAndPort), help: 'what the registry tells others to call; the address to listen on unless given' },
   dataDir: { flag: '--data-dir <path>', env: 'STRIFE_DATA_DIR', schema: filePath, default: 'data', help: 'where gateway-<name>.sqlite and keys are kept' },
-  discovery: { flag: '--discovery <kind>', env: 'STRIFE_DISCOVERY', schema: oneOf(['embedded', 'consul']), default: 'embedded', help: 'embedded (files, one machine) or consul' },
-  consulAddress: { flag: '--consul-addr <url>', env: 'STRIFE_CONSUL_ADDR', schema: url, default: 'http://127.0.0.1:8500', help: 'the Consul agent on this machine' },
-  consulToken: { flag: '--consul-token <token>', env: 'STRIFE_CONSUL_TOKEN', schema: optional(nonEmptyText), help: 'what this service may do at Consul; better given as the variable' },
-  consulCa: { flag: '--consul-ca <file>', env: 'STRIFE_CONSUL_CA', schema: optional(filePath), help: 'who signed the certificate of an agent at https:, in PEM' },
-  registryDir: { flag: '--registry-dir <path>', env: 'STRIFE_REGISTRY_DIR', schema: filePath, default: 'tmp/registry', help: 'the embedded registry of this machine' },
-  certsDir: { flag: '--certs-dir <path>', env: 'STRIFE_CERTS_DIR', schema: filePath, default: 'certs', help: 'certificates and keys' },
+  ...discoveryOptions,
   logDir: { flag: '--log-dir <path>', env: 'STRIFE_LOG_DIR', schema: filePath, default: 'logs', help: 'where gateway-<name>.log is written' },
   logLevel: { flag: '--log-level <level>', env: 'STRIFE_LOG_LEVEL', schema: oneOf(['debug', 'info', 'warn', 'error']), default: 'info', help: 'debug, info, warn or error' },
   prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs('100ms', '5m'), default: '2s', help: 'how long banks may take to vote' },

@@ -1,8 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { is, parse as parseBy, safeParse } from 'valibot';
-import {
-  durationMs, filePath, HelpShown, hostAndPort, instanceName, nonEmptyText, oneOf, onOrOff, optional, parseServiceConfig, port, url, UsageError,
-} from './index.ts';
+import { durationMs, filePath, hostAndPort, instanceName, nonEmptyText, oneOf, onOrOff, optional, parseServiceConfig, port, url } from './config.ts';
+import { HelpShown, UsageError } from './failures.ts';
 
 const OPTIONS = {
   name: { flag: '--name <name>', env: 'STRIFE_NAME', schema: instanceName, help: 'the name of the bank' },

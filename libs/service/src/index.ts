@@ -24,15 +24,14 @@ export {
   instanceName,
   nonEmptyText,
   oneOf,
-  onOrOff,
   optional,
   parseServiceConfig,
   port,
-  url,
   type ConfigOption,
   type ServiceConfig,
   type ServiceConfigOptions,
 } from './config.ts';
+export { discoveryOptions } from './discovery-options.ts';
 export { metricsOptions, serveMetrics, type MetricsServer, type MetricsServerOptions } from './metrics-server.ts';
 export { runService, type RunningService, type StartContext } from './run-service.ts';
 export type { TerminatorContext } from './terminator.ts';
