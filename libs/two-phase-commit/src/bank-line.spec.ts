@@ -143,6 +143,17 @@ describe('flights', () => {
     expect([carried(), acknowledged]).toEqual([[[1, 1]], 1]);
   });
 
+  it('does not send alone what came after the decision that began to wait, and was taken along', async () => {
+    decideOne(1, 'soon');
+    prepareMany(2, 1);
+    await turn();
+    decideOne(2, 'soon');
+    expect(timers.length).toBe(1);
+    prepareMany(3, 1);
+    await turn();
+    expect([carried(), timers.length]).toEqual([[[1, 1], [1, 1]], 0]);
+  });
+
   it('sends a decision that nobody waits for by itself where no legs come', async () => {
     decideOne(1, 'soon');
     decideOne(2, 'soon');

@@ -127,11 +127,18 @@ export function createBankLine(options: BankLineOptions): BankLine {
     });
   }
 
+  /** Those that come next get a pause of their own, and do not fly alone when that of others ends. */
+  function endPause(): void {
+    cancelPause?.();
+    cancelPause = undefined;
+  }
+
   function pump(): void {
     while (flights < FLIGHTS_MAX && !closed) {
       const legsWaiting = legs.length;
       const legsNow = takeLegs();
       const decisionsNow = port !== undefined && cancelBackOff === undefined ? decisions.splice(0, FLIGHT_ITEMS_MAX) : [];
+      if (decisions.length === 0) endPause();
       if (legsNow.length === 0 && decisionsNow.length === 0) {
         // All that were taken had run out of time; those behind them may not have.
         if (legs.length > 0 && legs.length < legsWaiting) continue;
@@ -269,7 +276,7 @@ export function createBankLine(options: BankLineOptions): BankLine {
       pump();
       closed = true;
       cancelBackOff?.();
-      cancelPause?.();
+      endPause();
       return new Promise((resolve) => {
         if (flights === 0) return resolve();
         const giveUp = clock.after(CLOSE_WAIT_MS, resolve);
