@@ -1,13 +1,12 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { is, parse as parseBy, safeParse } from 'valibot';
-import { durationMs, filePath, hostAndPort, instanceName, nonEmptyText, oneOf, onOrOff, optional, parseServiceConfig, port, url } from './config.ts';
+import { durationMs, filePath, hostAndPort, instanceName, nonEmptyText, oneOf, optional, parseServiceConfig, port, url } from './config.ts';
 import { HelpShown, UsageError } from './failures.ts';
 
 const OPTIONS = {
   name: { flag: '--name <name>', env: 'STRIFE_NAME', schema: instanceName, help: 'the name of the bank' },
   port: { flag: '--port', env: 'STRIFE_PORT', schema: port, default: '7400', help: 'where to listen' },
   prepareTimeoutMs: { flag: '--prepare-timeout <duration>', env: 'STRIFE_PREPARE_TIMEOUT', schema: durationMs('100ms', '5m'), default: '2s', help: 'how long to wait' },
-  terminal: { flag: '--terminal', env: 'STRIFE_TERMINAL', schema: onOrOff, default: true, help: 'log to the terminal' },
   seed: { flag: '--seed <file>', env: 'STRIFE_SEED', schema: optional(filePath), help: 'users to create' },
 } as const;
 
@@ -31,14 +30,13 @@ describe('parseServiceConfig', () => {
       name: 'alpha',
       port: 1,
       prepareTimeoutMs: 500,
-      terminal: true,
       seed: undefined,
     });
   });
 
   it('gives values their types', () => {
     const config = parse(['--name', 'alpha']);
-    const typed: { name: string; port: number; prepareTimeoutMs: number; terminal: boolean; seed: string | undefined } = config;
+    const typed: { name: string; port: number; prepareTimeoutMs: number; seed: string | undefined } = config;
     expect(typed.port).toBe(7_400);
   });
 
@@ -56,23 +54,13 @@ describe('parseServiceConfig', () => {
     expect(read.success ? read.output : undefined).toEqual(expected);
   });
 
-  it.each([
-    [['--no-terminal'], {}, false],
-    [['--terminal'], { STRIFE_TERMINAL: 'no' }, true],
-    [[], { STRIFE_TERMINAL: 'off' }, false],
-    [[], {}, true],
-  ] as const)('reads booleans: %j with %j is %s', (argv, env, expected) => {
-    expect(parse(['--name', 'a', ...argv], env).terminal).toBe(expected);
-  });
-
   it('lists everything that is wrong at once', () => {
-    expect(problems(['--prot', '3', '--port', 'abc', '--prepare-timeout', 'soon', 'stray', '-x'], { STRIFE_NAME: 'Alpha', STRIFE_TERMINAL: 'maybe' })).toEqual([
+    expect(problems(['--prot', '3', '--port', 'abc', '--prepare-timeout', 'soon', 'stray', '-x'], { STRIFE_NAME: 'Alpha' })).toEqual([
       '--prot: unknown option',
       '-x: unknown option',
       'STRIFE_NAME: expected 1 to 63 of a-z, 0-9 and -, not starting with -, got "Alpha"',
       '--port: expected a port from 0 to 65535, got "abc"',
       '--prepare-timeout: expected a duration such as 500ms, 2s, 1m or 1h, got "soon"',
-      'STRIFE_TERMINAL: expected true or false, got "maybe"',
     ]);
   });
 
@@ -90,7 +78,7 @@ describe('parseServiceConfig', () => {
       const help = write.mock.calls.join('');
       expect(help).toContain('--name <name>');
       expect(help).toContain('STRIFE_NAME; required');
-      expect(help).toContain('--[no-]terminal');
+      expect(help).toContain('STRIFE_SEED; optional');
       expect(help).toMatch(/STRIFE_PORT;\s+default: 7400/);
       expect(help.replace(/\s+/g, ' ')).toContain('STRIFE_PREPARE_TIMEOUT; 100ms to 5m; default: 2s');
     } finally {

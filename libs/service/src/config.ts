@@ -4,14 +4,14 @@ import * as v from 'valibot';
 import { HelpShown, UsageError } from './failures.ts';
 
 export interface ConfigOption<Schema extends v.GenericSchema = v.GenericSchema> {
-  /** `--port`, or with a word for its value, `--port <number>`. With the schema `onOrOff` it takes no value and has a `--no-` form. */
+  /** `--port`, or with a word for its value, `--port <number>`. */
   flag: string;
   /** The variable that counts when the flag is absent; an empty one counts as absent. */
   env: string;
   /** Checks and converts the text. */
   schema: Schema;
-  /** A text goes through the schema like a flag's value; anything else is the value itself. Without one, the option is required. */
-  default?: string | v.InferOutput<Schema>;
+  /** Goes through the schema like a flag's value. Without one, the option is required. */
+  default?: string;
   help: string;
 }
 
@@ -83,8 +83,6 @@ export const nonEmptyText = v.pipe(v.string(), v.minLength(1, 'expected a text t
 
 export const url = v.pipe(v.string(), v.url('expected a URL such as http://127.0.0.1:8500'));
 
-export const onOrOff = v.boolean('expected true or false');
-
 export function oneOf<const Words extends readonly string[]>(words: Words) {
   return v.picklist(words, `expected ${words.join(' or ')}`);
 }
@@ -111,16 +109,15 @@ export function parseServiceConfig<const Options extends Record<string, ConfigOp
 
   const config: Record<string, unknown> = {};
   for (const [name, option] of Object.entries(options)) {
-    const given = pick(option, flags, env);
-    if (given === undefined) {
+    const { source, text } = pick(option, flags, env) ?? {};
+    if (text === undefined) {
       settleAbsent(name, option, config, problems);
-    } else if (given.text === true && !isBoolean(option)) {
-      problems.push(`${given.source}: needs a value`);
+    } else if (text === NO_VALUE) {
+      problems.push(`${source}: needs a value`);
     } else {
-      const value = isBoolean(option) ? booleanOf(given.text) : given.text;
-      const result = v.safeParse(option.schema, value);
+      const result = v.safeParse(option.schema, text);
       if (result.success) config[name] = result.output;
-      else problems.push(...result.issues.map((issue) => `${given.source}: ${issue.message}, got ${shown(given.text)}`));
+      else problems.push(...result.issues.map((issue) => `${source}: ${issue.message}, got ${shown(text)}`));
     }
   }
   if (problems.length > 0) throw new UsageError(program, problems);
@@ -136,42 +133,38 @@ function buildCommand({ program, description, options }: ServiceConfigOptions<Re
     .configureHelp({ optionTerm });
   for (const option of Object.values(options)) {
     const value = /<(.+)>/.exec(option.flag)?.[1] ?? 'value';
-    const long = longFlag(option);
     // An optional value, so that a missing one is found here, with all other problems, and not by commander.
-    const flags = isBoolean(option) ? long : `${long} [${value}]`;
-    command.addOption(new Option(flags, `${option.help} (${note(option)})`));
-    if (isBoolean(option)) command.addOption(new Option(long.replace('--', '--no-')).hideHelp());
+    command.addOption(new Option(`${longFlag(option)} [${value}]`, `${option.help} (${note(option)})`));
   }
   return command;
 }
 
-/** How the help shows an option: its value is not really optional, and a boolean one can be negated. */
-function optionTerm({ flags, optional }: Option): string {
-  if (optional) return flags.replace('[', '<').replace(']', '>');
-  return flags.replace(/^--/, '--[no-]');
+/** How the help shows an option: its value is not really optional. */
+function optionTerm({ flags }: Option): string {
+  return flags.replace('[', '<').replace(']', '>');
 }
 
 function note(option: ConfigOption): string {
   const description = v.getDescription(option.schema);
-  if (option.default !== undefined) return `${option.env}; ${description === undefined ? '' : `${description}; `}default: ${shownDefault(option.default)}`;
-  const isOptional = isBoolean(option) || v.is(option.schema, undefined);
-  return `${option.env}; ${isOptional ? 'optional' : 'required'}`;
+  if (option.default !== undefined) return `${option.env}; ${description === undefined ? '' : `${description}; `}default: ${option.default}`;
+  return `${option.env}; ${v.is(option.schema, undefined) ? 'optional' : 'required'}`;
 }
 
-function shownDefault(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
+/** What commander gives for a flag that stands alone. */
+const NO_VALUE = true;
 
-function readFlags(command: Command, argv: readonly string[]): { flags: Map<string, string | boolean>; stray: string[] } {
+type Given = string | typeof NO_VALUE;
+
+function readFlags(command: Command, argv: readonly string[]): { flags: Map<string, Given>; stray: string[] } {
   if (argv.includes('--help') || argv.includes('-h')) {
     command.outputHelp();
     throw new HelpShown(command.name());
   }
   const parsed = command.parseOptions([...argv]);
-  const flags = new Map<string, string | boolean>();
+  const flags = new Map<string, Given>();
   for (const option of command.options) {
     const value: unknown = command.getOptionValue(option.attributeName());
-    if (typeof value === 'string' || typeof value === 'boolean') flags.set(option.long!, value);
+    if (typeof value === 'string' || value === NO_VALUE) flags.set(option.long!, value);
   }
   const unknown = parsed.unknown.filter((text) => text.startsWith('-')).map((text) => `${text.split('=')[0]}: unknown option`);
   const operands = parsed.operands.map((text) => `${shown(text)}: unexpected argument`);
@@ -180,9 +173,9 @@ function readFlags(command: Command, argv: readonly string[]): { flags: Map<stri
 
 function pick(
   option: ConfigOption,
-  flags: ReadonlyMap<string, string | boolean>,
+  flags: ReadonlyMap<string, Given>,
   env: ServiceConfigOptions<never>['env'],
-): { source: string; text: string | boolean } | undefined {
+): { source: string; text: Given } | undefined {
   const flag = flags.get(longFlag(option));
   if (flag !== undefined) return { source: longFlag(option), text: flag };
   const variable = env[option.env];
@@ -190,11 +183,7 @@ function pick(
 }
 
 function settleAbsent(name: string, option: ConfigOption, config: Record<string, unknown>, problems: string[]): void {
-  if (option.default !== undefined && typeof option.default !== 'string') {
-    config[name] = option.default;
-    return;
-  }
-  const result = v.safeParse(option.schema, isBoolean(option) ? (option.default ?? false) : option.default);
+  const result = v.safeParse(option.schema, option.default);
   if (result.success) config[name] = result.output;
   else if (option.default === undefined) problems.push(`${longFlag(option)}: required (or set ${option.env})`);
   else throw new TypeError(`the default of ${longFlag(option)} is wrong: ${result.issues[0].message}`);
@@ -204,17 +193,6 @@ function longFlag(option: ConfigOption): string {
   return option.flag.split(/[ =]/)[0]!;
 }
 
-function isBoolean(option: ConfigOption): boolean {
-  return option.schema.type === 'boolean';
-}
-
-function booleanOf(text: string | boolean): unknown {
-  if (typeof text === 'boolean') return text;
-  if (/^(true|1|yes|on)$/i.test(text)) return true;
-  return /^(false|0|no|off)$/i.test(text) ? false : text;
-}
-
-function shown(text: string | boolean): string {
-  const value = String(text);
-  return JSON.stringify(value.length <= SHOWN_CHARS_MAX ? value : `${value.slice(0, SHOWN_CHARS_MAX)}…`);
+function shown(text: string): string {
+  return JSON.stringify(text.length <= SHOWN_CHARS_MAX ? text : `${text.slice(0, SHOWN_CHARS_MAX)}…`);
 }
