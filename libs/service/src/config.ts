@@ -10,7 +10,7 @@ export interface ConfigOption<Schema extends v.GenericSchema = v.GenericSchema> 
   env: string;
   /** Checks and converts the text. */
   schema: Schema;
-  /** Goes through the schema like a flag's value. Without one, the option is required. */
+  /** Goes through the schema like a flag's value. Without one, the option is required, unless its schema is `optional`. */
   default?: string;
   help: string;
 }
