@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
+import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2';
 import { ChannelCredentials } from '@grpc/grpc-js';
 import type { TlsMaterial } from '@strife/certs';
 import { createChannel, createClientFactory, Metadata } from 'nice-grpc';
@@ -16,6 +17,8 @@ export interface Callers {
   clientWith<Definition extends CompatServiceDefinition>(definition: Definition, address: string, tls: ClientTls): Client<Definition>;
   /** Sends bytes to a method, `/package.Service/Method`, and returns the bytes of the answer. */
   send(address: string, identity: string, path: string, bytes: Uint8Array, token?: string): Promise<Uint8Array>;
+  /** The gRPC status of an empty request with these `authorization` lines, which no gRPC client sends more than one of. */
+  statusOf(address: string, identity: string, path: string, authorization: readonly string[]): Promise<string>;
   /**
    * Begins a health check whose request is not complete until `finish` is called, so that the server has a call under way until then. The server has
    * it when this resolves; `finish` resolves when it has been answered.
@@ -55,8 +58,11 @@ export function openCallers({ certificate }: Pick<TestDiscovery, 'certificate'>)
       const client = clients.create(byteDefinition(path), await channelOf(address, identity));
       return client.call(bytes, token === undefined ? {} : { metadata: bearer(token) });
     },
+    async statusOf(address, identity, path, authorization) {
+      return statusOf(openConnection(address, await certificate(identity)), path, authorization);
+    },
     async callInTwoParts(address, identity) {
-      return beginCall(address, await certificate(identity));
+      return beginCall(openConnection(address, await certificate(identity)));
     },
     close() {
       for (const channel of channels) channel.close();
@@ -66,6 +72,11 @@ export function openCallers({ certificate }: Pick<TestDiscovery, 'certificate'>)
 
 export function bearer(token: string): Metadata {
   return Metadata({ authorization: `Bearer ${token}` });
+}
+
+/** A transfer's id as the messages between services carry it. */
+export function idBytes(id: string): Buffer {
+  return Buffer.from(id.replaceAll('-', ''), 'hex');
 }
 
 function openChannel(address: string, tls: ClientTls): Channel {
@@ -80,10 +91,32 @@ function openChannel(address: string, tls: ClientTls): Channel {
   });
 }
 
-async function beginCall(address: string, tls: TlsMaterial): Promise<{ finish(): Promise<void> }> {
-  const connection = connectHttp2(`https://${address}`, { ...tls, servername: 'strife.local', checkServerIdentity: () => undefined });
+function openConnection(address: string, tls: TlsMaterial): ClientHttp2Session {
+  const options = { ...tls, servername: 'strife.local', checkServerIdentity: () => undefined, strictSingleValueFields: false };
+  return connectHttp2(`https://${address}`, options);
+}
+
+const callHeaders = (path: string) => ({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
+
+async function statusOf(connection: ClientHttp2Session, path: string, authorization: readonly string[]): Promise<string> {
+  try {
+    return await new Promise((settle, fail) => {
+      connection.on('error', fail);
+      const stream = connection.request({ ...callHeaders(path), authorization: [...authorization] as unknown as string });
+      const note = ({ 'grpc-status': status }: IncomingHttpHeaders): void => {
+        if (typeof status === 'string') settle(status);
+      };
+      stream.on('response', note).on('trailers', note).on('error', fail).resume();
+      stream.end(Buffer.alloc(5));
+    });
+  } finally {
+    connection.destroy();
+  }
+}
+
+async function beginCall(connection: ClientHttp2Session): Promise<{ finish(): Promise<void> }> {
   await once(connection, 'connect');
-  const call = connection.request({ ':method': 'POST', ':path': '/grpc.health.v1.Health/Check', 'content-type': 'application/grpc', te: 'trailers' });
+  const call = connection.request(callHeaders('/grpc.health.v1.Health/Check'));
   const answered = once(call.resume(), 'end');
   answered.catch(() => undefined);
   // What is sent after the head of the call is answered after the head has been read.
