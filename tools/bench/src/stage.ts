@@ -22,8 +22,8 @@ export interface Stage {
   readonly plan: BooksPlan;
   readonly cluster: Cluster;
   readonly files: BookFiles;
-  /** The gateway, with users that are logged in and stay so for the next minutes. */
-  target(): Promise<StrifeTarget>;
+  /** The gateway, with users of the payers' bank, or of both in turn, that are logged in and stay so for the next minutes. */
+  target(from?: 'payer' | 'both'): Promise<StrifeTarget>;
   /** All customers of the bank. */
   payees(bank: 'payer' | 'payee'): Payees;
   readonly watched: Watched;
@@ -65,16 +65,25 @@ export async function openStage({ name, plan, payers, directory, cache, signal, 
   await provideBooks(cache, plan, passwordHash, join(directory, 'data'), signal);
   const cluster = await startCluster({ root: directory, users: {}, ...(profilesDirectory === undefined ? {} : { env: profiling(profilesDirectory) }) });
   const files = bookFiles(cluster.directories.data);
-  let sessions: { at: number; list: readonly Session[] } | undefined;
+  /** By bank. */
+  const sessions = new Map<string, { at: number; list: readonly Session[] }>();
   let tls: TlsMaterial | undefined;
+
+  async function sessionsAt(bank: string): Promise<readonly Session[]> {
+    const known = sessions.get(bank);
+    if (known !== undefined && performance.now() - known.at <= SESSION_AGE_MAX_MS) return known.list;
+    const list = await logIn(cluster, bank, payers, plan.accounts);
+    sessions.set(bank, { at: performance.now(), list });
+    return list;
+  }
+
   return {
     name, plan, cluster, files,
-    async target() {
+    async target(from = 'payer') {
       tls ??= await loadTls(cluster.directories.certs, 'client/dev');
-      if (sessions === undefined || performance.now() - sessions.at > SESSION_AGE_MAX_MS) {
-        sessions = { at: performance.now(), list: await logIn(cluster, payers, plan.accounts) };
-      }
-      return { address: cluster.service('g1').address, tls, sessions: sessions.list };
+      const list = await sessionsAt(PAYER_BANK);
+      const others = from === 'both' ? await sessionsAt(PAYEE_BANK) : undefined;
+      return { address: cluster.service('g1').address, tls, sessions: others === undefined ? list : list.flatMap((session, index) => [session, others[index]!]) };
     },
     payees: (bank) => ({ bank: bank === 'payer' ? PAYER_BANK : PAYEE_BANK, first: 1, last: plan.accounts }),
     // A bank hashes passwords in a child.
@@ -111,7 +120,7 @@ export function payerNames(payers: number, accounts: number): string[] {
   return Array.from({ length: payers }, (_, index) => `u${1 + Math.floor((index * accounts) / payers)}`);
 }
 
-async function logIn(cluster: Cluster, payers: number, accounts: number): Promise<Session[]> {
+async function logIn(cluster: Cluster, bank: string, payers: number, accounts: number): Promise<Session[]> {
   const names = payerNames(payers, accounts);
   const sessions: Session[] = [];
   let next = 0;
@@ -120,7 +129,7 @@ async function logIn(cluster: Cluster, payers: number, accounts: number): Promis
     try {
       while (next < names.length) {
         const index = next++;
-        sessions[index] = await client.login({ bank: PAYER_BANK, username: names[index]!, password: PASSWORD });
+        sessions[index] = await client.login({ bank, username: names[index]!, password: PASSWORD });
       }
     } finally {
       await client.close();

@@ -39,6 +39,8 @@ export interface SdkBatchJob extends PaymentTerms {
   readonly kind: 'sdk-batch';
   readonly callers: number;
   readonly batchItems: number;
+  /** Whom a payer pays whose bank is the payees' own: so money goes both ways. */
+  readonly back?: Payees | undefined;
 }
 
 /** BatchCreateTransfers over bare HTTP/2, each caller with a payer of its own. */

@@ -5,7 +5,7 @@ import type { ConnectOptions, NewTransfer, Strife } from '@strife/sdk';
 import type { LoginJob, PaymentTerms, SdkBatchJob, SdkCreateJob, StrifeTarget } from './job.ts';
 import type { Measure } from './load-main.ts';
 import type { LoopResult, StepResult } from './measure-loop.ts';
-import { anyPayee, classOf, tally } from './payments.ts';
+import { anyPayee, classOf, payeesOf, tally } from './payments.ts';
 
 const TIMEOUT_MS = 30_000;
 const AMOUNT = { currency: 'EUR', minorUnits: 1n };
@@ -23,7 +23,9 @@ export async function sdkBatches(job: SdkBatchJob, measure: Measure): Promise<Lo
     workers: job.callers,
     async step(worker): Promise<StepResult> {
       const client = callers[worker]!;
-      const payments = Array.from({ length: job.batchItems }, () => newTransfer(job, client.session?.account));
+      const payer = client.session?.account;
+      const terms = { ...job, payees: payeesOf(job, payer) };
+      const payments = Array.from({ length: job.batchItems }, () => newTransfer(terms, payer));
       const results = await client.transfers.createMany(payments);
       const failures = results.flatMap((result) => (result.ok ? [] : [classOf(result.error)]));
       return { done: results.length - failures.length, failures: tally(failures) };

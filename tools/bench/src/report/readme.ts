@@ -13,9 +13,9 @@ const ROWS: readonly { readonly key: string; readonly name: string }[] = [
   { key: 'c.lean.64', name: 'one RPC a payment, 64 at once' },
   { key: 'c.lean.1.decided', name: 'one RPC a payment, one at a time' },
   { key: 'i.to', name: 'batches, all to one account' },
-  { key: 'g.1000000', name: 'batches, 1 million accounts' },
-  { key: 'g.10000000', name: 'batches, 10 million accounts' },
-  { key: 'g.10000.past.10000000', name: 'batches, after 10 million payments' },
+  { key: 'g.1000000', name: 'batches both ways, 1 million accounts' },
+  { key: 'g.10000000', name: 'batches both ways, 10 million accounts' },
+  { key: 'g.10000.past.10000000', name: 'batches both ways, after 10 million payments' },
 ];
 
 /** @throws Error when the result does not count */

@@ -75,6 +75,14 @@ describe('requirements', () => {
     expect(verdictOf('peak RSS of a bank', [probeOf('g.1000000', [sampleOf(1, { processes })])])).toBe('missed');
   });
 
+  it('takes the ways of paying that need more memory', () => {
+    const taking = (peakRssBytes: number): ReturnType<typeof sampleOf> => sampleOf(1, { processes: { gateway: { cpuMicrosPerItem: 1, peakRssBytes } } });
+    const both = (one: number, other: number): Parameters<typeof resultOf>[0] => [probeOf('g.1000000', [taking(one)]), probeOf('g.1000000.oneway', [taking(other)])];
+    expect(verdictOf('peak RSS of the gateway', both(150e6, 150e6))).toBe('aim');
+    expect(verdictOf('peak RSS of the gateway', both(150e6, 450e6))).toBe('missed');
+    expect(verdictOf('peak RSS of the gateway', both(450e6, 150e6))).toBe('missed');
+  });
+
   it('have aims beyond their musts', () => {
     for (const { atMost, must, aim } of REQUIREMENTS) expect(atMost ? must > aim : aim > must).toBe(true);
   });

@@ -1,5 +1,6 @@
 // The musts and aims, and what a result says about them. Pure.
 
+import type { Sample } from '../measure/sample.ts';
 import { ratiosOf, spreadOf, type Spread } from '../measure/statistics.ts';
 import type { BenchResult } from '../result.ts';
 import { bestOf, seriesOf } from './summary.ts';
@@ -80,10 +81,20 @@ function latencyOverFloor(result: BenchResult): Spread | undefined {
   return ratiosOf(p50(result, 'c.lean.1.decided'), floor);
 }
 
+/** By round, the most of any process of that role, whichever way the payments go. */
 function peakRss(result: BenchResult, role: string): Spread | undefined {
-  return spreadOf(seriesOf(result, 'g.1000000', ({ processes }) => {
+  const peak = ({ processes }: Sample): number | undefined => {
     const peaks = Object.entries(processes).filter(([name]) => name.startsWith(role)).map(([, usage]) => usage.peakRssBytes ?? undefined);
-    const known = peaks.filter((peak) => peak !== undefined);
-    return known.length === 0 ? undefined : Math.max(...known) / MEGABYTE;
+    return greatestOf(peaks);
+  };
+  const oneWay = seriesOf(result, 'g.1000000.oneway', peak);
+  return spreadOf(seriesOf(result, 'g.1000000', peak).map((bothWays, round) => {
+    const bytes = greatestOf([bothWays, oneWay[round]]);
+    return bytes === undefined ? undefined : bytes / MEGABYTE;
   }));
+}
+
+function greatestOf(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
 }

@@ -5,19 +5,19 @@ import { hasRoomFor } from '../books/cached-books.ts';
 import { formatCount } from '../report/format.ts';
 import type { Stage } from '../stage.ts';
 import { BATCH_CALLERS } from './payments.ts';
-import type { Probe, Setting } from './probe.ts';
+import type { Probe, Setting, Ways } from './probe.ts';
 
-/** Payers on each stage: enough that no account is hot, few enough that logging in is quick. */
+/** Payers of a bank on each stage: enough that no account is hot, few enough that logging in is quick. */
 const PAYERS = 16;
 
-/** The key of the probe over these books: `g.1000000`, `g.10000.past.10000000`. */
-export function growthKey({ accounts, pastPayments }: Stage['plan']): string {
-  return `g.${accounts}${pastPayments === 0 ? '' : `.past.${pastPayments}`}`;
+/** The key of the probe over these books: `g.1000000`, `g.10000.past.10000000`; `g.1000000.oneway`. */
+export function growthKey({ accounts, pastPayments }: Stage['plan'], ways: Ways = 'both'): string {
+  return `g.${accounts}${pastPayments === 0 ? '' : `.past.${pastPayments}`}${ways === 'both' ? '' : '.oneway'}`;
 }
 
 /** Each size on a cluster of its own, so that rounds can take turns. What the disk has no room for is left out, and said. */
 export async function growthProbes(setting: Setting, cache: string): Promise<Probe[]> {
-  const { profile, sample } = setting;
+  const { profile } = setting;
   const probes: Probe[] = [];
   for (const plan of profile.growth) {
     const name = describe(plan);
@@ -27,18 +27,23 @@ export async function growthProbes(setting: Setting, cache: string): Promise<Pro
     }
     setting.progress(`books of ${name}`);
     const stage = await setting.openStage(name, plan, PAYERS);
-    probes.push({
-      key: growthKey(plan), title: `batches over ${name}`, unit: 'payments', floor: 'floor.sqlite',
-      async measure() {
-        const target = await stage.target();
-        await stage.readStores();
-        return sample('sdk', {
-          kind: 'sdk-batch', target, payees: stage.payees('payee'), wait: 'settled', callers: BATCH_CALLERS, batchItems: profile.batchItems,
-        }, stage.watched);
-      },
-    });
+    for (const ways of profile.ways) probes.push(growthProbe(setting, stage, name, ways));
   }
   return probes;
+}
+
+function growthProbe({ profile, sample }: Setting, stage: Stage, name: string, ways: Ways): Probe {
+  const [from, back, title] = ways === 'both' ? (['both', stage.payees('payer'), 'batches both ways'] as const) : (['payer', undefined, 'all one way'] as const);
+  return {
+    key: growthKey(stage.plan, ways), title: `${title} over ${name}`, unit: 'payments', floor: 'floor.sqlite',
+    async measure() {
+      const target = await stage.target(from);
+      await stage.readStores();
+      return sample('sdk', {
+        kind: 'sdk-batch', target, payees: stage.payees('payee'), back, wait: 'settled', callers: BATCH_CALLERS, batchItems: profile.batchItems,
+      }, stage.watched);
+    },
+  };
 }
 
 function describe({ accounts, pastPayments }: Stage['plan']): string {

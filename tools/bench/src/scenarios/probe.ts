@@ -35,6 +35,12 @@ export interface Probe {
 /** Never decided; decided and undelivered; the same with the banks restarted, too. */
 export type RecoveryVariant = 'undecided' | 'undelivered' | 'all';
 
+/**
+ * Both ways, as money goes between banks: the books of both are large, and any customer of either is paid. One way, as on a payday: all that is paid is at
+ * one bank, whose one thread all others wait for.
+ */
+export type Ways = 'both' | 'one';
+
 /** How much of everything: quick, full, or tiny for the test of the benchmark itself. */
 export interface Profile {
   readonly name: 'quick' | 'full' | 'tiny';
@@ -50,6 +56,8 @@ export interface Profile {
   readonly unary: readonly number[];
   readonly unarySdk: readonly number[];
   readonly growth: readonly { readonly accounts: number; readonly pastPayments: number }[];
+  /** Of (g). */
+  readonly ways: readonly Ways[];
   readonly inDoubt: number;
   readonly recovery: readonly RecoveryVariant[];
   readonly recoveryRounds: number;
