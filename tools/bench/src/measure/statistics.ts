@@ -29,6 +29,12 @@ export function quantile(sorted: Float64Array, share: number): number {
   return value;
 }
 
+/** Undefined when there is no value. */
+export function greatestOf(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
+}
+
 /** Rounds without a value are left out; undefined when none has one. */
 export function spreadOf(values: readonly (number | undefined)[]): Spread | undefined {
   const sorted = values.filter((value) => value !== undefined && Number.isFinite(value)).sort((one, other) => one! - other!) as number[];

@@ -64,6 +64,12 @@ describe('requirements', () => {
     expect(verdictOf('(c) p50', probes(2.1))).toBe('missed');
   });
 
+  it('judges growth both ways and one way, each against small books that are paid the same way', () => {
+    const probes = [probeOf('g.10000', [sampleOf(1000)]), probeOf('g.10000.oneway', [sampleOf(2000)]), probeOf('g.10000000', [sampleOf(900)]), probeOf('g.10000000.oneway', [sampleOf(1300)])];
+    expect(verdictOf('(g) 10 million accounts, against 10 thousand, both ways', probes)).toBe('aim');
+    expect(verdictOf('(g) 10 million accounts, against 10 thousand, one way', probes)).toBe('missed');
+  });
+
   it('judges recovery only for the number of payments that it speaks of', () => {
     const probes = [probeOf('h.undecided', [sampleOf(1, { seconds: 4 })])];
     expect(verdictOf('(h) 100,000 in doubt, never', probes)).toBe('aim');

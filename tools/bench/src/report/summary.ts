@@ -1,6 +1,6 @@
 // What the rounds of a result come to: throughput, latencies, ratios to peer and floor. Pure.
 
-import { ratiosOf, spreadOf, type Spread } from '../measure/statistics.ts';
+import { greatestOf, ratiosOf, spreadOf, type Spread } from '../measure/statistics.ts';
 import type { Sample, Usage } from '../measure/sample.ts';
 import type { BenchResult, ProbeResult } from '../result.ts';
 
@@ -54,10 +54,7 @@ export function seriesOf({ probes }: BenchResult, key: string, figure: (sample: 
 export function bestOf({ probes, ...rest }: BenchResult, prefix: string): (number | undefined)[] {
   const all = probes.filter(({ key }) => key.startsWith(prefix)).map(({ key }) => seriesOf({ probes, ...rest }, key, ({ perSecond }) => perSecond));
   const rounds = Math.max(0, ...all.map((values) => values.length));
-  return Array.from({ length: rounds }, (_, round) => {
-    const values = all.map((candidate) => candidate[round]).filter((value) => value !== undefined);
-    return values.length === 0 ? undefined : Math.max(...values);
-  });
+  return Array.from({ length: rounds }, (_, round) => greatestOf(all.map((candidate) => candidate[round])));
 }
 
 function series({ samples }: ProbeResult, figure: (sample: Sample) => number | undefined): (number | undefined)[] {

@@ -11,7 +11,7 @@ import type { Probe, Setting, Ways } from './probe.ts';
 const PAYERS = 16;
 
 /** The key of the probe over these books: `g.1000000`, `g.10000.past.10000000`; `g.1000000.oneway`. */
-export function growthKey({ accounts, pastPayments }: Stage['plan'], ways: Ways = 'both'): string {
+function growthKey({ accounts, pastPayments }: Stage['plan'], ways: Ways): string {
   return `g.${accounts}${pastPayments === 0 ? '' : `.past.${pastPayments}`}${ways === 'both' ? '' : '.oneway'}`;
 }
 
