@@ -6,7 +6,6 @@ import { expect, it } from '@jest/globals';
 import { openConsulRegistry } from './consul-registry.ts';
 import { bank, idsOf } from './registry-contract.ts';
 import { BACK_WITHIN_MS, listen, setStage } from './testing/consul-stage.ts';
-import { startMember } from './testing/start-member.ts';
 
 /** What `onProblem` hears of an outage, and no more. */
 const ONE_OUTAGE = [
@@ -37,7 +36,7 @@ await describeWithConsul('the Consul registry, when the agent fails,', (program)
 
   it('hides, once Consul has settled, who died while it was away', async () => {
     await on.register('alpha');
-    const member = await startMember({ consul: { address: on.agent.address } }, bank('beta'));
+    const member = await on.startMember(bank('beta'));
     await on.watched.until((list) => list.length === 2);
     await on.agent.kill('SIGKILL');
     await member.kill();

@@ -41,6 +41,10 @@ export interface ConsulRegistryOptions {
  * Connects to the agent, which must be there and have a leader now; afterwards it may come and go. Keeps the process alive until it is closed.
  * A watch hears at once of who comes and leaves, and of who dies within `ttlMs` and the agent's time to tell; during an outage and `settleMs` after it, only of who comes.
  *
+ * The agent tells at once, but for one case: when its full synchronization, which it makes after an election and every minute or two, falls into a
+ * registration, it waits for 15 to 30 s (`retryFailIntv` in Consul's agent/ae/ae.go) before it tells by itself. Until then, whatever it is told by a
+ * process takes the rest along, such as the next heartbeat of any other service there; an agent whose only service died tells when the wait is over.
+ *
  * @throws RegistryError REGISTRY_UNAVAILABLE
  */
 export async function openConsulRegistry({

@@ -7,7 +7,8 @@ import { startConsul, type ConsulAgent, type ConsulOptions } from '@strife/consu
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import { openConsulRegistry } from '../consul-registry.ts';
 import { bank, idsOf, record, type Recorded } from '../registry-contract.ts';
-import type { Registry, RegistryProblem } from '../registry.ts';
+import type { Instance, Registry, RegistryProblem } from '../registry.ts';
+import { startMember, type StartedMember } from './start-member.ts';
 
 /**
  * How soon a change is heard, at the latest: a killed process is hidden when its TTL of a second has run out and the agent has told the catalog.
@@ -30,6 +31,8 @@ export interface Stage {
   startAgent(options?: Partial<ConsulOptions>): Promise<ConsulAgent>;
   /** Registers banks, and waits until the watcher shows them. */
   register(...ids: string[]): Promise<void>;
+  /** Starts a process of its own that registers the instance at `agent`; it ends with the test, also when the test fails. */
+  startMember(instance: Instance): Promise<StartedMember>;
   /** PUTs to the agent's part of the interface. */
   put(path: string, body?: object): Promise<unknown>;
   /** The ids in all lists of the watcher, from the first that was this long. */
@@ -41,6 +44,7 @@ export interface Stage {
 /** Sets the stage before each test of the `describe` that it is called in, and clears it after. */
 export function setStage(program: string): Stage {
   const agents: { agent: ConsulAgent; directory: string }[] = [];
+  const members: StartedMember[] = [];
   const stage = {
     async startAgent(options = {}) {
       const directory = await mkdtemp(join(tmpdir(), 'strife-consul-'));
@@ -51,6 +55,11 @@ export function setStage(program: string): Stage {
     async register(...ids) {
       await Promise.all(ids.map((id) => stage.registry.register(bank(id))));
       await stage.watched.until((list) => list.length === ids.length);
+    },
+    async startMember(instance) {
+      const member = await startMember({ consul: { address: stage.agent.address } }, instance);
+      members.push(member);
+      return member;
     },
     put: (path, body) => fetch(`${stage.agent.address}/v1/agent/${path}`, { method: 'PUT', body: body ? JSON.stringify(body) : null }),
     listsSince(length) {
@@ -81,7 +90,7 @@ export function setStage(program: string): Stage {
     await stage.watched.until((list) => list.length === 0);
   });
   afterEach(async () => {
-    await Promise.all([stage.watcher.close(), stage.registry.close()]);
+    await Promise.all([stage.watcher.close(), stage.registry.close(), ...members.splice(0).map((member) => member.kill())]);
   });
   return stage;
 }
