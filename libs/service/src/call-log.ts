@@ -27,6 +27,7 @@ export interface CallRecord {
 }
 
 export interface CallLog {
+  /** What the line says of the messages is only made with it, once the answer has left: they must not change any more. */
   succeeded(record: CallRecord): void;
   /** An expected failure: the handler, or the server, answered with a status. */
   failed(record: CallRecord, status: Status, error?: ServerError): void;
@@ -47,11 +48,11 @@ const TRANSFER_IDS_MAX = 3;
 
 export function createCallLog({ logger, summarize, quietServices }: CallLogOptions): CallLog {
   const quiet = remembered((method) => quietServices.some((service) => method.startsWith(`/${service}/`)));
-  const fields = (record: CallRecord, status: Status): Record<string, unknown> => {
+  const fields = (record: CallRecord, status: Status, endedAtMs: number): Record<string, unknown> => {
     const { method, peer, requestId, requestBytes, responseBytes, responses } = record;
     const known: Record<string, unknown> = {
       method, peer, status: Status[status],
-      duration_ms: Math.round((performance.now() - record.startedAtMs) * 1000) / 1000,
+      duration_ms: Math.round((endedAtMs - record.startedAtMs) * 1000) / 1000,
       request_id: requestId,
     };
     if (requestBytes !== undefined) known['request_bytes'] = requestBytes;
@@ -61,18 +62,19 @@ export function createCallLog({ logger, summarize, quietServices }: CallLogOptio
   };
   return {
     succeeded(record) {
-      lineWriter(logger, quiet(record.method) ? 'debug' : 'info')?.('rpc', fields(record, Status.OK));
+      const endedAtMs = performance.now();
+      lineWriter(logger, quiet(record.method) ? 'debug' : 'info')?.('rpc', () => fields(record, Status.OK, endedAtMs));
     },
     failed(record, status, error) {
       const reason = reasonOf(error);
       logger.warn('rpc', {
-        ...fields(record, status),
+        ...fields(record, status, performance.now()),
         ...(error === undefined ? {} : { detail: clip(error.details) }),
         ...(reason === undefined ? {} : { reason }),
       });
     },
     broke(record, error) {
-      logger.error('rpc', { ...fields(record, Status.INTERNAL), error });
+      logger.error('rpc', { ...fields(record, Status.INTERNAL, performance.now()), error });
     },
     lost(method, peer) {
       logger.warn('rpc', { method, peer, detail: 'no whole request arrived: it was too large, badly framed, late, or cancelled' });

@@ -1,5 +1,6 @@
 // What is put off together, and when it is handed on.
 import { once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { Gathered } from './gathered.ts';
 
@@ -23,6 +24,19 @@ describe('what is gathered', () => {
     gathered.add('three');
     await next();
     expect(taken).toEqual([['one', 'two'], ['three']]);
+    gathered.close();
+  });
+
+  it('is handed on after what was to leave before its time had come', async () => {
+    const { gathered, taken, next } = open();
+    await turn();
+    gathered.add('one');
+    const leaves = turn();
+    for (const untilMs = performance.now() + 20; performance.now() < untilMs;);
+    await leaves;
+    expect(taken).toEqual([]);
+    await next();
+    expect(taken).toEqual([['one']]);
     gathered.close();
   });
 

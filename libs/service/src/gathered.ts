@@ -1,5 +1,6 @@
 // Things that are put off together for a few milliseconds, such as log lines: whoever waits for an answer does not wait for them, and a write for
-// each costs as much as all the rest.
+// each costs as much as all the rest. They are handed on after the event loop has sent what it has to send: where a write to a disk took long, the time for
+// them has come when its answer has not left yet.
 
 /** So long does the first one wait. */
 const GATHER_MS = 5;
@@ -8,6 +9,7 @@ const GATHER_MS = 5;
 export class Gathered<T> {
   readonly #take: (items: readonly T[]) => void;
   readonly #takeNow = (): void => this.#flush();
+  readonly #takeLater = (): void => void setImmediate(this.#takeNow).unref();
   #items: T[] = [];
 
   /** @param take Told all that came since it was told last, in order; never fails. */
@@ -17,7 +19,7 @@ export class Gathered<T> {
   }
 
   add(item: T): void {
-    if (this.#items.push(item) === 1) setTimeout(this.#takeNow, GATHER_MS).unref();
+    if (this.#items.push(item) === 1) setTimeout(this.#takeLater, GATHER_MS).unref();
   }
 
   /** Hands on what is left. The last call. */

@@ -5,7 +5,7 @@ import { writeLine, type Entry } from './log-line.ts';
 const JWT = 'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl-canary-7f3a';
 
 function entry(fields: Record<string, unknown>, message: unknown = 'rpc'): Entry {
-  return { atMs: Date.UTC(2026, 0, 2, 3, 4, 5, 6), level: 'info', service: 'gateway-g1', message, fields };
+  return { atMs: Date.UTC(2026, 0, 2, 3, 4, 5, 6), level: 'info', service: 'gateway-g1', message, fields: () => fields };
 }
 
 it('has JSON with its head first, and a readable form without names for the head', () => {

@@ -6,8 +6,8 @@ export interface Entry {
   readonly level: string;
   readonly service: unknown;
   readonly message: unknown;
-  /** Those named as the other four are left out. */
-  readonly fields: Readonly<Record<string, unknown>>;
+  /** Those named as the other four are left out. Made when the line is. */
+  readonly fields: () => Readonly<Record<string, unknown>>;
 }
 
 /** Both with the end of the line. */
@@ -22,7 +22,7 @@ export function writeLine(entry: Entry, colour: boolean | undefined): Line {
     return lineOf(entry, colour);
   } catch (error) {
     // Nobody is left who could be told.
-    return lineOf({ ...entry, message: 'a line could not be logged', fields: { reason: error instanceof Error ? error.name : typeof error } }, colour);
+    return lineOf({ ...entry, message: 'a line could not be logged', fields: () => ({ reason: error instanceof Error ? error.name : typeof error }) }, colour);
   }
 }
 
@@ -32,9 +32,10 @@ function lineOf({ atMs, level, service, message, fields }: Entry, colour: boolea
   if (colour !== undefined) line.readable = `${timestamp.slice(11, 23)} ${paint(colour, COLOURS[level] ?? 39, level.padEnd(5))}`;
   addValue(line, { json: ',"service":', readable: ' ' }, service);
   addValue(line, { json: ',"message":', readable: ' ' }, message);
-  for (const field of Object.keys(fields)) {
+  const known = fields();
+  for (const field of Object.keys(known)) {
     const name = nameOf(field, colour === true);
-    if (name !== undefined) addValue(line, name, fields[field]);
+    if (name !== undefined) addValue(line, name, known[field]);
   }
   line.json += '}\n';
   line.readable += '\n';

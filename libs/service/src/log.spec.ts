@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ParticipantServiceDefinition } from '@strife/stubs/bank';
 import { Metadata } from 'nice-grpc';
+import { createCallLog } from './call-log.ts';
 import { closeLogger, createLogger, rpcError, Status, summarizeTransferIds } from './index.ts';
 import { startLocalServer } from './local-server.spec-kit.ts';
 
@@ -91,6 +92,16 @@ describe('a call', () => {
       { status: 'OK', summary_failed: 'no summary' },
     ]);
     await bank.close();
+  });
+
+  it('is summarized when its line is made, and not while its caller waits', async () => {
+    let summaries = 0;
+    const text = await logged((logger) => {
+      const log = createCallLog({ logger, quietServices: [], summarize: { '/a.B/C': () => ({ summaries: (summaries += 1) }) } });
+      log.succeeded({ method: '/a.B/C', peer: 'p', requestId: 'r', startedAtMs: performance.now(), request: {} });
+      expect(summaries).toBe(0);
+    });
+    expect(JSON.parse(text)).toMatchObject({ method: '/a.B/C', status: 'OK', summaries: 1 });
   });
 
   it('shows at most three transfer ids', () => {

@@ -50,7 +50,7 @@ export function createLogger({ service, directory, level, terminal }: LoggerOpti
   // One transport for both places: winston hands a line to each of its transports in a copy, through a stream of its own.
   const transport = new Transport({
     log(info: Info, next) {
-      gathered.add({ atMs: Date.now(), level: info.level, service: info.service, message: info.message, fields: info });
+      gathered.add({ atMs: Date.now(), level: info.level, service: info.service, message: info.message, fields: () => info });
       next();
     },
   });
@@ -67,8 +67,8 @@ export function createLogger({ service, directory, level, terminal }: LoggerOpti
   return logger;
 }
 
-/** @param fields Not to be changed any more. None is named `level`, `service`, `message` or `timestamp`. */
-type WriteLine = (message: string, fields: Readonly<Record<string, unknown>>) => void;
+/** @param fields Called once, when the line is made: what they are made of must not change any more. None is named `level`, `service`, `message` or `timestamp`. */
+type WriteLine = (message: string, fields: Entry['fields']) => void;
 
 /**
  * For the lines of calls: logs as `logger.log` does, but straight to where the transport puts its lines, past winston's copies and streams, which cost as
@@ -78,7 +78,7 @@ export function lineWriter(logger: Logger, level: LogLevel): WriteLine | undefin
   const writers = straightWays.get(logger);
   // The transport has no level of its own.
   if (writers !== undefined) return logger.levels[level]! <= logger.levels[logger.level]! ? writers[level] : undefined;
-  return logger.isLevelEnabled(level) ? (message, fields) => logger.log(level, message, fields) : undefined;
+  return logger.isLevelEnabled(level) ? (message, fields) => logger.log(level, message, fields()) : undefined;
 }
 
 /** Of the loggers that were made here and are not closed. */
